@@ -1,0 +1,57 @@
+"""Starts the studio; also the entry point of a Hugging Face Space.
+
+    python app.py [--model REF] [--public]
+
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose the address; without them it is the first free port from 7860 on.
+"""
+
+import argparse
+import os
+import sys
+
+# Before gradio and torch are imported: no statistics sent anywhere, and no more threads than cores.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="GAN Cocktail Studio, in the browser.")
+    parser.add_argument("--model", metavar="REF", help="model to open first: bundled/NAME, folder, .safetensors file")
+    parser.add_argument("--public", action="store_true", default="SPACE_ID" in os.environ,
+                        help="for strangers: opens no path on this disk (the default on a Space)")  # fmt: skip
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = options(arguments)
+    import torch
+
+    import ui
+    from cocktail.errors import CocktailError
+    from ui.base import ASSETS, head
+    from ui.models import Models, cores
+    from ui.theme import Studio
+
+    torch.set_num_threads(cores())
+    models = Models([chosen.model] if chosen.model else [], chosen.public)
+    if chosen.model:
+        try:
+            models.get(chosen.model)
+        except CocktailError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    blocks = ui.build(models)
+    blocks.queue(default_concurrency_limit=1, api_open=False, max_size=200)
+    blocks.launch(
+        theme=Studio(), head=head(), favicon_path=str(ASSETS / "favicon.svg"), footer_links=[],
+        share=False, run_history=False, enable_monitoring=False, strict_cors=True, show_error=False, ssr_mode=False,
+        mcp_server=False, pwa=False, max_file_size="20mb", quiet=True,
+        prevent_thread_lock=True,
+    )  # fmt: skip
+    print(f"GAN Cocktail Studio: {blocks.local_url}  (Ctrl+C ends it)", flush=True)
+    blocks.block_thread()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Makes the bundled models from nothing: four sources from drawings, the union from the sources alone, their scores.
+
+`make bundle` runs all steps; one that is finished is not done again, one that was interrupted goes on where it was
+saved. `python -m benchmarks.bundle face cat` runs some of them. Work goes to runs/bundle, finished models to assets/.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmarks import bundle_report
+from cocktail import checkpoints, domains, runs
+from cocktail.gan import Gan, new_gan
+from cocktail.methods.cocktail import PRESETS, SMALL
+from cocktail.metrics.evaluate import evaluate
+from cocktail.metrics.features import OracleFeatures
+from cocktail.metrics.references import DrawnDomains
+from cocktail.recipe import Recipe, Source
+from cocktail.sources import DomainSource, GanSource
+from cocktail.training import Progress
+
+RESOLUTION = 64
+UNION = "union"
+SAMPLES = 2000
+LICENCE = "apache-2.0"
+GENERATOR = {
+    "img_resolution": RESOLUTION, "z_dim": 64, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 0.05,
+    "channels": (96, 96, 64, 32, 16), "use_noise": False, "linear_input": True,
+}  # fmt: skip
+DISCRIMINATOR = {"img_resolution": RESOLUTION, "channels": (64, 64, 48, 32, 16)}
+SOURCE = replace(SMALL, total_kimg=95.0, ema_rampup=0.05, lr_decay=0.2, start_resolution=16, grow_kimg=(14.0, 60.0))
+
+
+def train(name: str, folder: Path) -> None:
+    """Trains the source of one drawn domain, on one thread: several at once use the cores better than one on many."""
+    seed = domains.names().index(name) + 1
+    student = new_gan("stylegan2", GENERATOR, DISCRIMINATOR, seed=seed)
+    description = {"domain": name, "generator": GENERATOR, "discriminator": DISCRIMINATOR}
+    source, config = DomainSource((name,), RESOLUTION), replace(SOURCE, seed=seed)
+    gan = _follow(runs.train_source(student, source, config, folder, description, folder.exists(), threads=1), name)
+    gan.card |= {"description": f"StyleGAN2 of the drawn domain {name}, trained from drawings.", "licence": LICENCE}
+    checkpoints.save(gan, checkpoints.ASSETS / name)
+
+
+def merge(folder: Path) -> None:
+    """Merges the bundled sources; no drawing is touched."""
+    sources = tuple(Source(f"bundled/{name}", names=(name,)) for name in domains.names())
+    recipe = Recipe(sources, seed=1, threads=runs.available_threads(), config=PRESETS["small"])
+    gan = _follow(runs.execute(recipe, folder, folder.exists()), UNION)
+    gan.card["licence"] = LICENCE
+    checkpoints.save(gan, checkpoints.ASSETS / UNION)
+    bundle_report.keep(folder / "samples" / "average.png")
+
+
+def _follow(steps: Iterator[Progress], name: str) -> Gan:
+    with tqdm(desc=name, unit="img", mininterval=10) as bar:
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as finished:
+                return finished.value
+            bar.set_description(f"{name} {progress.stage}", refresh=False)
+            bar.total = progress.total_images
+            bar.update(progress.images - bar.n)
+
+
+def score(name: str) -> None:
+    """Writes a bundled model's scores against new drawings, and a union's against its sources, into its card."""
+    gan, extractor = checkpoints.load(f"bundled/{name}"), OracleFeatures()
+    drawn = evaluate(gan, [DrawnDomains(gan.classes or (name,), gan.resolution)], extractor, SAMPLES)
+    gan.card["scores"] = {label: asdict(scores) for label, scores in drawn.classes.items()}
+    gan.card["score_features"] = f"{drawn.features}, {drawn.dim} dimensions, {SAMPLES} samples against drawings"
+    if gan.classes:
+        models = [GanSource(checkpoints.load(f"bundled/{label}"), names=(label,)) for label in gan.classes]
+        gan.card["distances"] = drawn.distances
+        gan.card["scores"]["all"] = asdict(drawn.union)
+        against = evaluate(gan, models, extractor, SAMPLES)
+        gan.card["scores_against_sources"] = {label: asdict(scores) for label, scores in against.classes.items()}
+    checkpoints.save(gan, checkpoints.ASSETS / name)
+
+
+def main() -> None:
+    """Runs the steps named on the command line, by default all, the sources side by side."""
+    steps = (*domains.names(), UNION, "scores")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bundle", description=main.__doc__)
+    parser.add_argument("steps", nargs="*", default=steps, metavar="STEP", help=f"some of {', '.join(steps)}")
+    parser.add_argument("--runs", type=Path, default=Path("runs/bundle"), help="where unfinished work is kept")
+    parser.add_argument("--jobs", type=int, default=runs.available_threads(), help="sources trained at once")
+    args = parser.parse_args()
+    unknown = set(args.steps) - set(steps)
+    if unknown:
+        parser.error(f"unknown step {', '.join(sorted(unknown))}; known: {', '.join(steps)}")
+    sources = [name for name in args.steps if name in domains.names()]
+    if len(sources) == 1:
+        train(sources[0], args.runs / sources[0])
+    else:
+        command = [sys.executable, "-m", "benchmarks.bundle", "--runs", str(args.runs)]
+        with ThreadPoolExecutor(args.jobs) as pool:
+            list(pool.map(lambda name: subprocess.run([*command, name], check=True), sources))
+    if UNION in args.steps:
+        merge(args.runs / UNION)
+    if "scores" in args.steps:
+        for name in (*domains.names(), UNION):
+            score(name)
+        bundle_report.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Writes docs/RESULTS.md: what the bundled models are, how they were made, how they score, uncurated grids."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from cocktail import checkpoints, domains
+from cocktail.checkpoints import write_text
+from cocktail.gan import Gan
+from cocktail.images import grid
+
+DOCS = Path(__file__).parents[1] / "docs"
+COLUMNS, ROWS, ENLARGE = 12, 3, 2
+
+
+def write() -> None:
+    """Writes the page and its pictures from the bundled models' cards; nothing is measured here."""
+    sources = {name: checkpoints.load(f"bundled/{name}") for name in domains.names()}
+    union = checkpoints.load("bundled/union")
+    for name, gan in sources.items():
+        picture(gan.sample(range(COLUMNS * ROWS)), name)
+    picture(torch.cat([union.sample(range(COLUMNS), label) for label in union.classes]), "union")
+    picture(torch.cat([union.sample(range(COLUMNS), label, truncation=0.7) for label in union.classes]), "union-psi0.7")
+    write_text(DOCS / "RESULTS.md", page(sources, union))
+
+
+def picture(img: torch.Tensor, name: str) -> None:
+    """Saves pictures float32 [N, 3, H, W] as an enlarged grid."""
+    (DOCS / "pictures").mkdir(parents=True, exist_ok=True)
+    large = F.interpolate(img, scale_factor=ENLARGE, mode="bicubic", align_corners=False).clamp(-1, 1)
+    grid(large, COLUMNS).save(DOCS / "pictures" / f"{name}.png", optimize=True)
+
+
+def keep(path: Path) -> None:
+    """Copies a grid that a run wrote, enlarged, next to the page's other pictures."""
+    (DOCS / "pictures").mkdir(parents=True, exist_ok=True)
+    with Image.open(path) as image:
+        large = image.resize((image.width * ENLARGE, image.height * ENLARGE), Image.Resampling.BICUBIC)
+        large.save(DOCS / "pictures" / path.name, optimize=True)
+
+
+def page(sources: dict[str, Gan], union: Gan) -> str:
+    """The page as Markdown."""
+    parts = [
+        "# Results: the bundled models",
+        "Made by `make bundle`. Every number below is read from the models' cards, where the run that measured it wrote "
+        "it. Scores are Frechet distances on the oracle's features, with the floor (drawings against other drawings) "
+        "beside them: 0 is out of reach. Scores are better when low; accuracy, precision and recall when high.",
+        "## How they were made",
+        _table(
+            ["model", "images seen", "minutes", "hardware"],
+            [_made(n, g) for n, g in {**sources, "union": union}.items()],
+        ),
+        f"Features: {union.card['score_features']}. Distances between the domains' drawings, as a scale: "
+        + ", ".join(f"{pair} {value:.0f}" for pair, value in union.card["distances"].items())
+        + ".",
+        "## Scores against new drawings",
+        _table(
+            _HEADER,
+            [_scores(name, gan.card["scores"][name]) for name, gan in sources.items()]
+            + [_scores(f"union, {name}", union.card["scores"][name]) for name in (*union.classes, "all")],
+        ),  # fmt: skip
+        "## The union against samples of its sources",
+        _table(_HEADER, [_scores(n, s) for n, s in union.card["scores_against_sources"].items()]),
+        "## What the merge recorded",
+        "Weight distance d(A, B) of the paper's Table 2: L2 per tensor of the generator, mean over tensors.",
+        _table(["quantity", "value"], [[k, _number(v)] for k, v in union.card["notes"].items()]),
+        "## Uncurated pictures",
+        "Seeds in order, truncation psi 1. Rows of the union are its classes, each column is one z.",
+        *(f"**{name}**\n\n![{COLUMNS * ROWS} samples of {name}](pictures/{name}.png)" for name in sources),
+        f"**union**\n\n![samples of {', '.join(union.classes)} for the same latents](pictures/union.png)",
+        "**union, psi 0.7**\n\n![the same latents, truncated](pictures/union-psi0.7.png)",
+        "**average of the rooted models, before merging**\n\n![samples before fine-tuning](pictures/average.png)",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_HEADER = ["class", "score", "floor", "class accuracy", "precision", "recall", "yaw sd", "yaw sd of reference"]
+
+
+def _scores(name: str, scores: dict) -> list[str]:
+    keys = ("frechet", "floor", "class_accuracy", "precision", "recall", "yaw_std", "reference_yaw_std")
+    return [name, *(_number(scores[key]) for key in keys)]
+
+
+def _made(name: str, gan: Gan) -> list[str]:
+    return [name, f"{gan.card['images_seen']:,}", str(gan.card["minutes"]), gan.card["hardware"]]
+
+
+def _number(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows))

@@ -1,0 +1,45 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cocktail.errors import CocktailError
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Has `write` fill a temporary file beside `path`, flushes it to disk and renames it over `path`.
+
+    A reader sees the old file or the new one, also after a crash.
+    Raises: CocktailError where the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        _flush(partial)
+        os.replace(partial, path)
+        _flush(path.parent)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CocktailError(f"{path} cannot be written ({reason}); choose a folder that is writable.") from error
+    finally:
+        with contextlib.suppress(OSError):  # not there: renamed, or never made
+            partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _flush(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders; its rename is already journaled
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

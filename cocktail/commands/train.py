@@ -1,0 +1,113 @@
+"""python -m cocktail train: a source GAN from a drawn domain, or from a folder or zip of pictures."""
+
+import argparse
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from cocktail import domains, runs
+from cocktail.commands.base import add_config, read_config, register
+from cocktail.commands.merge import add_run_options, follow
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan, new_gan
+from cocktail.networks import ARCHITECTURES, Architecture
+from cocktail.recipe import build, plain
+from cocktail.sources import DomainSource, FolderSource, ImageSource
+from cocktail.training import TrainConfig
+
+# A small net from nothing on a CPU; TrainConfig's own defaults fine-tune a large one on a GPU.
+SMALL = TrainConfig(total_kimg=100, batch=8, lr=0.0025, loss="relativistic", gamma=1.0, pl_weight=0.0, ema_kimg=1.0,
+                    ema_rampup=0.05, lr_decay=0.15)  # fmt: skip
+CHANNELS = (64, 64, 48, 32, 16)  # at 4, 8, 16, 32, 64 px; 16 beyond
+# What a small network gains from; fields that an architecture lacks are left out.
+SMALL_NET: dict[str, Any] = {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "use_noise": False, "linear_input": True}
+KIMG_BEFORE_GROWTH = 15.0
+MIN_POOL, MAX_POOL = 500, 20_000  # drawings
+
+
+def _options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", metavar="SOURCE", help="a drawn domain (face, cat, dog, car), or a folder or zip")
+    add_run_options(command)
+    known = tuple(ARCHITECTURES)
+    command.add_argument("--architecture", choices=known, default="stylegan2", help="(default: %(default)s)")
+    command.add_argument("--resolution", type=int, default=64, help="pixels, a power of two (default: %(default)s)")
+    for part in ("generator", "discriminator"):
+        known = {kind.name: _fields(getattr(kind, part + "_config")) for kind in ARCHITECTURES.values()}
+        text = "fields of its config. " + "; ".join(f"{name}: {', '.join(fields)}" for name, fields in known.items())
+        command.add_argument(f"--{part}", nargs="+", default=[], metavar="FIELD=VALUE", help=text)
+    command.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all (default: %(default)s)")
+    command.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    add_config(command, SMALL)
+
+
+@register("train", "train a source GAN from a drawn domain or from pictures", _options)
+def train(args: argparse.Namespace) -> None:
+    """Trains a new GAN in a folder, or goes on with it."""
+    kind = ARCHITECTURES[args.architecture]
+    config = _grow(read_config(TrainConfig, args), args)
+    generator = _network(kind, "generator", args)
+    discriminator = _network(kind, "discriminator", args)
+    student = new_gan(kind.name, generator, discriminator, seed=config.seed).to(_device(args.device))
+    source = _source(args.source, student, config)
+    described = {"train": args.source, "architecture": kind.name, "threads": args.threads, "device": args.device}
+    described |= {part: plain(getattr(student, part).config) for part in ("generator", "discriminator")}
+    follow(runs.train_source(student, source, config, args.out, described, args.resume, args.threads), args)
+
+
+def _fields(config: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(config) if field.name != "c_dim"]
+
+
+def _network(kind: Architecture, part: str, args: argparse.Namespace) -> dict:
+    """The fields of a network's config: small defaults for the resolution, then what the user set.
+
+    Raises: CocktailError on a resolution that cannot be, or a field that is unknown or of the wrong type.
+    """
+    size = args.resolution
+    if not 8 <= size <= 2048 or size & (size - 1):
+        raise CocktailError(f"--resolution is {size}; expected a power of two from 8 to 2048")
+    blocks = int(math.log2(size)) - 1
+    config = getattr(kind, part + "_config")
+    defaults = SMALL_NET | {"img_resolution": size, "channels": (CHANNELS + (16,) * blocks)[:blocks]}
+    values = {name: value for name, value in defaults.items() if name in _fields(config)}
+    for text in getattr(args, part):
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CocktailError(f"--{part} {text!r} is no FIELD=VALUE; for example: --{part} mapping_layers=2")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise CocktailError(f"--{part} {text!r}: the value cannot be read") from error
+    return {field: getattr(build(config, values, f"--{part}"), field) for field in values}
+
+
+def _grow(config: TrainConfig, args: argparse.Namespace) -> TrainConfig:
+    """Spreads the doublings over the run where growth was asked for without saying when."""
+    if not config.start_resolution or config.grow_kimg:
+        return config
+    steps = max(0, int(math.log2(max(1, args.resolution / config.start_resolution))))
+    first = min(KIMG_BEFORE_GROWTH, config.total_kimg / (steps + 1))
+    return dataclasses.replace(config, grow_kimg=tuple(first * 2**i for i in range(steps)))
+
+
+def _source(text: str, student: Gan, config: TrainConfig) -> ImageSource:
+    if text in domains.names() and not Path(text).exists():
+        pool = max(MIN_POOL, min(MAX_POOL, int(config.total_kimg * 1000)))  # no more than the run will look at
+        return DomainSource((text,), student.resolution, pool)
+    if not Path(text).exists():
+        known = ", ".join(domains.names())
+        raise CocktailError(f"{text!r} is neither a drawn domain ({known}) nor a folder or zip of pictures.")
+    return FolderSource(text, student.resolution)
+
+
+def _device(name: str) -> str:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CocktailError(f"--device is {name!r}, which this machine does not offer ({reason}); try cpu") from error
+    return name

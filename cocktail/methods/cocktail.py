@@ -1,0 +1,149 @@
+"""GAN Cocktail: root every model on one of them, average the weights, fine-tune the average on all generators."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan, average, new_gan, weight_distance
+from cocktail.methods.registry import Context, Teacher, method
+from cocktail.networks import architecture_of
+from cocktail.options import check_options, option
+from cocktail.sources import MixtureSource
+from cocktail.training import Progress, TrainConfig
+
+
+@dataclass(frozen=True)
+class CocktailConfig:
+    """The defaults are the paper's recipe; everything beyond it is off."""
+
+    root: TrainConfig = option(TrainConfig(), "training of each rooting stage")
+    merge: TrainConfig = option(TrainConfig(), "training of the merging stage")
+    root_weight: float = option(0.0, "share of the root in the average; 0 = equal shares", 0.0, 1.0)
+    class_w_gain: float = option(0.0, "class embedding in W, of this gain; 0 = off", 0.0)
+    own_rows: bool = option(False, "class i of the average keeps rooted model i's class row in W")
+    distill: bool = option(False, "the merge follows the rooted models on shared z")
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+SMALL = TrainConfig(
+    batch=8,
+    lr=0.0025,
+    loss="relativistic",
+    gamma=1.0,
+    pl_weight=0.0,
+    style_mixing=0.3,
+    ema_kimg=1.0,
+    reuse_samples=True,
+)
+PRESETS = {
+    "paper": CocktailConfig(),
+    # For networks of a million parameters and an hour on a CPU: the bundled union is made with it.
+    "small": CocktailConfig(
+        root=replace(SMALL, total_kimg=6.0),
+        merge=replace(SMALL, total_kimg=80.0, lr_decay=0.3, anchor_only_kimg=1.0, anchor_kimg=60.0),
+        root_weight=0.25,
+        class_w_gain=4.0,
+        own_rows=True,
+        distill=True,
+    ),
+}
+
+
+@method("cocktail", title="GAN Cocktail", paper="Avrahami et al., ECCV 2022", config=CocktailConfig, presets=PRESETS)
+def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> Generator[Progress, None, Gan]:
+    """Merges the teachers, the first being the root, into one class-conditional GAN (sections 3.1 and 3.2)."""
+    root = prepare_root(teachers, config.class_w_gain, ctx)
+    sources = [teacher.source(root.resolution) for teacher in teachers]
+    rooted = [root]
+    for index, source in enumerate(sources[1:], start=1):
+        stage = replace(config.root, seed=ctx.seed + index)
+        rooted.append((yield from ctx.stage(f"root/{'+'.join(source.classes)}", root, source, stage)))
+        _record_distances(teachers[index], root, rooted[-1], source.classes, ctx)
+    union = average(rooted, _shares(len(rooted), config.root_weight))
+    union.card = dict(root.card)
+    if config.own_rows:
+        _take_own_rows(union, rooted, [source.classes for source in sources])
+    ctx.show("average", union)
+    owners = zip(sources, rooted, strict=True)
+    anchors = {name: model.generator for source, model in owners for name in source.classes} if config.distill else None
+    stage = replace(config.merge, seed=ctx.seed + len(teachers))
+    return (yield from ctx.stage("merge", union, MixtureSource(sources), stage, anchors))
+
+
+def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context) -> Gan:
+    """The root with the classes of all teachers added once, so that every rooted model shares their random rows.
+
+    A root without a discriminator gets a new one of the generator's architecture and widths, untrained: rooting then has
+    to train it first, and the record says so. Discriminators of the other teachers are not used.
+    """
+    first, names = teachers[0], [name for teacher in teachers for name in teacher.names]
+    if len(teachers) < 2:
+        raise CocktailError("a merge needs two models or more; add a source.")
+    if len(set(names)) != len(names):
+        raise CocktailError(f"class names must differ, found {', '.join(names)}. Name them apart in the recipe.")
+    if first.gan.classes and len(first.names) != len(first.gan.classes):
+        raise CocktailError(
+            f"the root has classes {', '.join(first.gan.classes)}, but only {', '.join(first.picks)} were chosen. "
+            "Take all classes of the root, or make another model the root."
+        )
+    root = first.gan.copy()
+    if root.discriminator is None:
+        root.discriminator = _new_discriminator(root, ctx.seed)
+        ctx.record("root_discriminator", "missing in the source: a new, untrained one is used")
+    if root.classes:
+        root.classes = first.names
+    rng = torch.Generator().manual_seed(ctx.seed)
+    root = root.with_classes(names, rng, class_w_gain=class_w_gain, class_centers=True)
+    root.card = {}
+    return root
+
+
+def _new_discriminator(root: Gan, seed: int) -> torch.nn.Module:
+    kind = architecture_of(root.generator)
+    shared = set(kind.discriminator_config.__dataclass_fields__) & set(root.generator.config.__dataclass_fields__)
+    fields = {name: getattr(root.generator.config, name) for name in shared - {"c_dim"}}
+    own = {name: getattr(root.generator.config, name) for name in root.generator.config.__dataclass_fields__}
+    own.pop("c_dim")
+    return new_gan(kind.name, own, fields, root.classes, seed).discriminator
+
+
+def _record_distances(teacher: Teacher, root: Gan, rooted: Gan, classes: Sequence[str], ctx: Context) -> None:
+    """d(root, rooted), and d(root, source) where both have one architecture, as in the paper's Table 2."""
+    name = "+".join(classes)
+    ctx.record(f"distance/root-rooted/{name}", weight_distance(root, rooted))
+    source = teacher.gan
+    try:
+        rng = torch.Generator().manual_seed(ctx.seed)
+        widened = (
+            source
+            if source.classes
+            else source.with_classes(root.classes, rng, class_w_gain=_gain(root), class_centers=True)
+        )
+        ctx.record(f"distance/root-source/{name}", weight_distance(root, widened))
+    except CocktailError:
+        ctx.record(f"distance/root-source/{name}", "not defined: the source has another architecture or other classes")
+
+
+def _gain(gan: Gan) -> float:
+    return getattr(gan.generator.config, "class_w_gain", 0.0)
+
+
+def _shares(count: int, root_weight: float) -> list[float]:
+    if not root_weight:
+        return [1 / count] * count
+    return [root_weight] + [(1 - root_weight) / (count - 1)] * (count - 1)
+
+
+@torch.no_grad()
+def _take_own_rows(union: Gan, rooted: Sequence[Gan], classes: Sequence[Sequence[str]]) -> None:
+    """Copies, for each class, what belongs to it alone in W: the learned row and the centre, from the model rooted on it."""
+    for model, names in zip(rooted, classes, strict=True):
+        rows = [union.class_index(name) for name in names]
+        for part in ("class_w", "class_w_avg"):
+            mine, theirs = (getattr(getattr(m.generator, "mapping", None), part, None) for m in (union, model))
+            if mine is not None:
+                mine[rows] = theirs[rows]

@@ -1,0 +1,243 @@
+"""A run on disk: what is finished stays finished, what was interrupted goes on where it was saved.
+
+The folder is all there is: recipe.yaml, source_hashes.json, log.jsonl, samples/, state.safetensors (the stage in
+progress), stages/<name>/ (finished students), result/.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from cocktail import checkpoints
+from cocktail.checkpoints import write_atomically, write_text
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan
+from cocktail.images import grid
+from cocktail.methods.registry import Teacher, get
+from cocktail.recipe import Recipe, Source, plain
+from cocktail.sources import ImageSource
+from cocktail.training import Anchors, Progress, TrainConfig, TrainState, finetune, start_state
+
+STATE = "state.safetensors"
+SAVE_SEC = 60.0
+COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and the paths in it."""
+
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result"
+
+    def stage(self, name: str) -> Path:
+        return self.folder / "stages" / name
+
+    def log(self, **values: object) -> None:
+        """Appends one line to log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
+
+
+class RunContext:
+    """The context (`cocktail.methods.Context`) that keeps everything in a run's folder."""
+
+    def __init__(self, run: Run, seed: int, report_images: int = 1000):
+        self.run, self.seed, self.report_images = run, seed, report_images
+        self.notes: dict[str, float | str] = {}
+        self.images_seen = 0
+
+    def record(self, name: str, value: float | str) -> None:
+        self.notes[name] = value
+        self.run.log(note=name, value=value)
+
+    def show(self, name: str, gan: Gan) -> None:
+        path = self.run.folder / "samples" / f"{name.replace('/', '_')}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [gan.sample(range(COLUMNS), label) for label in gan.classes] or [gan.sample(range(2 * COLUMNS))]
+        picture = grid(torch.cat(rows), COLUMNS)
+        write_atomically(path, lambda partial: picture.save(partial, format="png"))
+
+    def stage(
+        self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None
+    ) -> Generator[Progress, None, Gan]:
+        """Runs one stage of training, or continues it, or loads what it gave."""
+        folder = self.run.stage(name)
+        self.images_seen += int(config.total_kimg * 1000)
+        if checkpoints.native.is_folder(folder):
+            finished = checkpoints.load(folder)
+            if finished.card.get("config") != plain(config):
+                raise CocktailError(f"{folder} was made with another config. Start this recipe in a new folder.")
+            return finished.to(student.device)
+        state = self._restore(name, student, config)
+        saved = time.monotonic()
+        training = finetune(student, source, config, anchors=anchors, state=state, report_images=self.report_images)
+        while True:
+            try:
+                progress = next(training)
+            except StopIteration as stop:
+                result: Gan = stop.value
+                break
+            self.run.log(stage=name, images=progress.images, total=progress.total_images, **progress.losses)
+            if time.monotonic() - saved > SAVE_SEC:
+                self._save(name, progress.state)
+                self.show(f"{name}-{progress.images // 1000:05d}", progress.student)
+                saved = time.monotonic()
+            yield replace(progress, stage=name)
+        result.card = {"config": plain(config)}
+        checkpoints.save(result, folder)
+        self.show(name, result)
+        (self.run.folder / STATE).unlink(missing_ok=True)
+        return result
+
+    def _save(self, name: str, state: TrainState) -> None:
+        tensors, metadata = state.state_dict(), {"stage": json.dumps({"name": name, "config": plain(state.config)})}
+        write_atomically(self.run.folder / STATE, lambda partial: save_file(tensors, partial, metadata=metadata))
+
+    def _restore(self, name: str, student: Gan, config: TrainConfig) -> TrainState | None:
+        path = self.run.folder / STATE
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as stored:
+                described = json.loads(stored.metadata()["stage"])
+            if described != {"name": name, "config": json.loads(json.dumps(plain(config)))}:
+                return None
+            state = start_state(student, config)
+            state.load_state_dict(load_file(path))
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CocktailError(f"{path} cannot be read ({error}). Remove it: the stage then starts again.") from error
+        return state
+
+
+def prepare(folder: str | Path, resume: bool, description: str) -> Run:
+    """Makes a run's folder, or takes up one that has the same description (the text of recipe.yaml).
+
+    Raises:
+        CocktailError: the folder is in use without `resume`, or holds another recipe.
+    """
+    folder = Path(folder)
+    path = folder / "recipe.yaml"
+    if folder.is_dir() and any(folder.iterdir()):
+        if not resume:
+            raise CocktailError(
+                f"{folder} is not empty. Add --resume to go on with the run there, or name a new folder."
+            )
+        if not path.is_file() or path.read_text(encoding="utf-8") != description:
+            raise CocktailError(f"{folder} holds another run: its recipe.yaml differs. Name a new folder.")
+    write_text(path, description)
+    return Run(folder)
+
+
+def available_threads() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hardware(device: str) -> str:
+    """What a result was made on, for its card."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{device}, {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def execute(recipe: Recipe, folder: str | Path, resume: bool = False, report_images: int = 1000) -> Iterator[Progress]:
+    """Performs a merge in this process; yields Progress, leaves the union in <folder>/result and returns it.
+
+    Raises:
+        CocktailError: a source cannot be loaded or has changed since the run began, or as the method says.
+    """
+    torch.set_num_threads(recipe.threads or available_threads())
+    teachers = [_teacher(source, recipe.device) for source in recipe.sources]
+    run = prepare(folder, resume, recipe.to_yaml())
+    _check_sources(run, teachers)
+    ctx = RunContext(run, recipe.seed, report_images)
+    started = time.monotonic()
+    order = [teachers[recipe.root], *(t for i, t in enumerate(teachers) if i != recipe.root)]
+    union = yield from get(recipe.method).run(order, recipe.config, ctx)
+    union.card = {
+        "title": "UnionGAN of " + ", ".join(union.classes),
+        "description": f"Merged by {get(recipe.method).title} from {len(teachers)} generators, without training images.",
+        "parents": [{"ref": s.ref, "classes": list(t.names), "licence": t.gan.card.get("licence", "unknown")}
+                    for s, t in zip(recipe.sources, teachers, strict=True)],
+        "recipe": recipe.to_dict(), "images_seen": ctx.images_seen, "hardware": hardware(recipe.device),
+        "minutes": round((time.monotonic() - started) / 60, 1), "notes": ctx.notes,
+    }  # fmt: skip
+    checkpoints.save(union, run.result)
+    ctx.show("result", union)
+    return union
+
+
+def train_source(
+    student: Gan,
+    source: ImageSource,
+    config: TrainConfig,
+    folder: str | Path,
+    description: dict,
+    resume: bool = False,
+    threads: int = 0,
+    report_images: int = 1000,
+) -> Iterator[Progress]:
+    """Trains one GAN from images; yields Progress, leaves it in <folder>/result and returns it.
+
+    `description` is plain data that makes the run recognisable: its dump is the folder's recipe.yaml.
+    """
+    torch.set_num_threads(threads or available_threads())
+    text = json.dumps({**description, "config": plain(config)}, indent=1) + "\n"
+    run = prepare(folder, resume, text)
+    ctx = RunContext(run, config.seed, report_images)
+    started = time.monotonic()
+    gan = yield from ctx.stage("train", student, source, config)
+    gan.card = {
+        "title": "GAN of " + ", ".join(source.classes), "parents": [], "images_seen": ctx.images_seen,
+        "recipe": json.loads(text), "hardware": hardware(str(student.device)),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+    }  # fmt: skip
+    checkpoints.save(gan, run.result)
+    return gan
+
+
+def _teacher(source: Source, device: str) -> Teacher:
+    gan = checkpoints.load(source.ref).to(device)
+    gan.generator.eval().requires_grad_(False)
+    picks = source.classes or gan.classes
+    names = source.names or picks or (Path(source.ref).stem,)
+    if len(names) != max(1, len(picks)):
+        raise CocktailError(f"{source.ref}: {len(names)} names for {max(1, len(picks))} classes; give one each.")
+    for pick in picks:
+        gan.class_index(pick)
+    return Teacher(gan, tuple(picks), tuple(names))
+
+
+def _fingerprint(gan: Gan) -> str:
+    """SHA-256 over the generator's and discriminator's tensors."""
+    digest = hashlib.sha256()
+    for module in (gan.generator, gan.discriminator):
+        for name, value in (module.state_dict() if module is not None else {}).items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_sources(run: Run, teachers: list[Teacher]) -> None:
+    """Writes the hashes of the sources, or compares them with those that the run began with."""
+    path = run.folder / "source_hashes.json"
+    found = {"+".join(teacher.names): _fingerprint(teacher.gan) for teacher in teachers}
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for name, digest in found.items():
+            if before.get(name) != digest:
+                raise CocktailError(f"the source of {name} has changed since this run began. Start a new run.")
+    write_text(path, json.dumps(found, indent=1))

@@ -1,0 +1,165 @@
+"""What a student learns from: a GAN, a mixture of sources, an image folder, a drawn domain."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from cocktail import domains
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan
+from cocktail.images import from_pil, from_uint8, resize, to_uint8
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MAX_PIXELS = 50_000_000
+
+
+class ImageSource(Protocol):
+    """Pictures with class labels, drawn at random."""
+
+    classes: tuple[str, ...]
+    resolution: int
+
+    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """int64 [n] in [0, len(classes)) -> float32 [n, 3, H, W] in [-1, 1]."""
+        ...
+
+
+def sample(source: ImageSource, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """n pictures with classes in equal shares at random: float32 [n, 3, H, W] in [-1, 1], int64 [n]."""
+    labels = torch.randint(len(source.classes), (n,), generator=rng)
+    return source.sample_class(labels, rng), labels
+
+
+class GanSource:
+    """Samples of a pretrained generator: the only data that merging needs.
+
+    `picks` are the classes to take from a conditional model (default all), `names` what to call them (default their own;
+    an unconditional model is one class, "image"). Pictures are resized to `resolution` when one is given.
+    """
+
+    def __init__(self, gan: Gan, picks: Sequence[str] = (), names: Sequence[str] = (), resolution: int | None = None):
+        self.gan = gan
+        picks = tuple(picks) or gan.classes
+        self._picks = torch.tensor([gan.class_index(c) for c in picks], dtype=torch.long)
+        self.classes = tuple(names) or picks or ("image",)
+        if len(self.classes) != max(1, len(picks)):
+            raise CocktailError(
+                f"{len(self.classes)} names {self.classes} for {max(1, len(picks))} classes; give one each."
+            )
+        self.resolution = resolution or gan.resolution
+
+    @torch.no_grad()
+    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        device = self.gan.device
+        z = torch.randn(len(labels), self.gan.z_dim, generator=rng).to(device)
+        c = self.gan.one_hot(self._picks[labels], len(labels)) if len(self._picks) else None
+        images = self.gan.generator.synthesize(self.gan.generator.map(z, c)).clamp(-1, 1)
+        return images if images.shape[-1] == self.resolution else resize(images, self.resolution)
+
+
+class MixtureSource:
+    """Several sources side by side; class i of the mixture is the i-th class of all sources in order."""
+
+    def __init__(self, sources: Sequence[ImageSource]):
+        self.sources = tuple(sources)
+        self.classes = tuple(name for source in sources for name in source.classes)
+        if len(set(self.classes)) != len(self.classes):
+            raise CocktailError(f"class names must differ, found {', '.join(self.classes)}. Rename one of the sources.")
+        sizes = {source.resolution for source in sources}
+        if len(sizes) != 1:
+            raise CocktailError(f"sources of {sorted(sizes)} px cannot be mixed. Give each the root's resolution.")
+        self.resolution = sizes.pop()
+
+    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        images, start = None, 0
+        for source in self.sources:
+            here = ((labels >= start) & (labels < start + len(source.classes))).nonzero().flatten()
+            if len(here):
+                part = source.sample_class(labels[here] - start, rng)
+                if images is None:
+                    images = part.new_empty(len(labels), *part.shape[1:])
+                images[here.to(part.device)] = part
+            start += len(source.classes)
+        return images
+
+
+class _PoolSource:
+    """Pictures kept as uint8 [N, 3, H, W], one pool per class."""
+
+    pools: list[Tensor]
+
+    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        rows = torch.rand(len(labels), generator=rng)
+        picked = [
+            self.pools[c][int(r * len(self.pools[c]))] for c, r in zip(labels.tolist(), rows.tolist(), strict=True)
+        ]
+        return from_uint8(torch.stack(picked))
+
+
+class DomainSource(_PoolSource):
+    """Drawn domains (`cocktail.domains`), from a pool of `pool` drawings each, since drawing costs more than training."""
+
+    def __init__(self, names: Sequence[str], resolution: int, pool: int = 20_000, seed: int = 0):
+        self.classes, self.resolution = tuple(names), resolution
+        self.pools = []
+        for name in names:
+            domain, rng = domains.get(name), torch.Generator().manual_seed(seed)
+            parts = (domain.draw(min(500, pool - i), rng, resolution)[0] for i in range(0, pool, 500))
+            self.pools.append(torch.cat([to_uint8(part) for part in parts]))
+
+
+class FolderSource(_PoolSource):
+    """A folder or zip of pictures as one class, cropped to the centre square and resized.
+
+    Raises:
+        CocktailError: no picture inside, or a broken one (named), or one above 50 megapixels.
+    """
+
+    def __init__(self, path: str | Path, resolution: int, name: str | None = None):
+        path = Path(path)
+        self.classes, self.resolution = (name or path.stem,), resolution
+        found = [from_pil([image], resolution) for image in _pictures(path)]
+        if not found:
+            raise CocktailError(f"{path}: no pictures found; expected files ending in {', '.join(SUFFIXES)}.")
+        self.pools = [torch.cat(found)]
+
+
+def _pictures(path: Path):
+    """Yields every picture of a folder (all levels) or zip as RGB, in the order of the names."""
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES):
+            yield _open(file.read_bytes(), str(file))
+    elif path.is_file() and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for entry in sorted(archive.infolist(), key=lambda e: e.filename):
+                if Path(entry.filename).suffix.lower() not in SUFFIXES:
+                    continue
+                try:
+                    data = archive.read(entry)
+                except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+                    raise CocktailError(
+                        f"{path}: {entry.filename} cannot be unpacked ({error}). Make the zip again."
+                    ) from error
+                yield _open(data, f"{path}: {entry.filename}")
+    else:
+        raise CocktailError(
+            f"{path}: expected a folder or zip of pictures, found {'a file' if path.exists() else 'nothing'}."
+        )
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
+            raise CocktailError(
+                f"{name}: {image.width}x{image.height} pixels; at most {MAX_PIXELS // 10**6} megapixels."
+            )
+        return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError) as error:
+        raise CocktailError(f"{name} is not a readable picture ({error}). Remove or replace it.") from error

@@ -1,0 +1,158 @@
+"""A running app with a tiny model of random weights, and Chromium to look at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+
+from cocktail.checkpoints import save
+from cocktail.gan import Gan
+from cocktail.networks.stylegan2 import Generator, GeneratorConfig
+
+ROOT = Path(__file__).parents[2]
+ARTIFACTS = Path(__file__).parent / "artifacts"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--no-first-run"]  # fmt: skip
+REQUIRED = os.environ.get("COCKTAIL_REQUIRE_BROWSER") == "1"
+WAIT_MS = 60_000  # far more than the page needs: CI machines are shared
+
+
+@pytest.fixture(scope="session")
+def union(tmp_path_factory) -> Path:
+    """A folder with an untrained class-conditional model, small enough to draw at once."""
+    torch.manual_seed(0)
+    config = GeneratorConfig(img_resolution=64, z_dim=32, c_dim=4, w_dim=32, mapping_layers=2, channels=(24, 24, 16, 12, 8))
+    card = {"title": "Test union", "description": "Untrained.", "licence": "Apache-2.0", "parents": ["bundled/cat"],
+            "scores": {"cat": {"frechet": 1.25, "floor": 0.2, "class_accuracy": 0.995, "recall": 0.6}}}  # fmt: skip
+    gan = Gan(Generator(config).eval().requires_grad_(False), None, ("face", "cat", "dog", "car"), card)
+    with torch.no_grad():  # of the order of trained pictures: untrained ones are nearly all black or white
+        for name, value in gan.generator.named_parameters():
+            if "torgb" in name and name.endswith("weight"):
+                value *= 0.35
+    return save(gan, tmp_path_factory.mktemp("models") / "test-union")
+
+
+@pytest.fixture(scope="session")
+def url(union, tmp_path_factory):
+    """The address of the app, started as a person starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("app") / "app.log"
+    environment = os.environ | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    with log.open("wb") as out:
+        app = subprocess.Popen([sys.executable, "app.py", "--model", str(union)], cwd=ROOT, env=environment,
+                               stdout=out, stderr=subprocess.STDOUT)  # fmt: skip
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        _await(address, app, log)
+        yield address
+    finally:
+        app.terminate()
+        app.wait(timeout=30)
+
+
+def _await(address: str, app: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        if app.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"the app did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        message = "no Chromium found; install it (Debian: apt-get install chromium) to run the browser tests"
+        pytest.fail(message) if REQUIRED else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A person with a browser of their own: cookies and storage are not shared with other visitors."""
+
+    def __init__(self, chromium, url: str, **options) -> None:
+        self.context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        self.context.set_default_timeout(WAIT_MS)
+        self.url, self.faults = url, []
+        self.page = self.context.new_page()
+        self.page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", self._check)
+        self.page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+
+    def _check(self, request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.faults.append(f"request to elsewhere: {request.url}")
+
+    def open(self, pictures: int = 12) -> "Visitor":
+        self.page.goto(self.url)
+        self.see(pictures)
+        self.page.wait_for_function("window.cocktailShelf !== undefined")
+        return self
+
+    def see(self, count: int) -> None:
+        """Waits until exactly so many pictures are there and none is awaited."""
+        self.page.wait_for_function(
+            """count => { const cells = [...document.querySelectorAll('#sheet .cell')];
+               return cells.length === count && cells.every(c => !c.classList.contains('waiting')) }""", arg=count)  # fmt: skip
+
+    def sources(self) -> list[str]:
+        return self.page.eval_on_selector_all("#sheet .cell img", "images => images.map(i => i.src)")
+
+    def titles(self) -> list[str]:
+        return self.page.eval_on_selector_all("#sheet .cell img", "images => images.map(i => i.alt)")
+
+    def until_changed(self, before: list[str]) -> None:
+        self.page.wait_for_function(
+            """before => { const now = [...document.querySelectorAll('#sheet .cell img')].map(i => i.src);
+               return now.length && now.every((src, i) => src !== before[i]) }""", arg=before)  # fmt: skip
+
+    def choose(self, label: str) -> None:
+        self.page.locator("#sample-class label", has_text=label).click()
+
+    def notice(self) -> str:
+        """The text of the notice that appears, and closes it."""
+        toast = self.page.locator(".toast-body").last
+        toast.wait_for()
+        text = toast.inner_text()
+        self.page.locator(".toast-close").last.click()
+        return text
+
+    def picture(self, name: str) -> Path:
+        ARTIFACTS.mkdir(exist_ok=True)
+        path = ARTIFACTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+
+@pytest.fixture
+def visit(chromium, url):
+    """Makes visitors; at the end none of them may have met an error or asked another host for anything."""
+    visitors = []
+
+    def arrive(**options) -> Visitor:
+        visitors.append(Visitor(chromium, url, **options))
+        return visitors[-1]
+
+    yield arrive
+    for visitor in visitors:
+        visitor.context.close()
+    assert not [fault for visitor in visitors for fault in visitor.faults]

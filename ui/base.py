@@ -1,0 +1,169 @@
+"""The frame of the page: header, tabs, shelf; and how a tab joins it."""
+
+import functools
+import html
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from cocktail.errors import CocktailError
+from editing.recipes import model_name
+from ui import colours
+from ui.models import Models, describe_device
+
+ASSETS = Path(__file__).parents[1] / "assets"
+DEVICE = "device"  # the concurrency_id of every event that runs a model: one at a time
+LOG = logging.getLogger("studio")
+BRAND = """<div class="brand"><svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+<circle class="m1" cx="12" cy="12.5" r="8.5"/><circle class="m2" cx="20" cy="12.5" r="8.5"/>
+<circle class="m3" cx="16" cy="19.5" r="8.5"/></svg><h1>GAN Cocktail <span>Studio</span></h1></div>"""
+APPEARANCE = """<button type="button" class="appearance" aria-label="Dark theme" title="Light or dark"></button>"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the tabs share."""
+
+    models: Models
+    blocks: gr.Blocks
+    tabs: gr.Tabs
+    model: gr.Dropdown  # its value is a reference, or None where there is no model
+    opened: gr.State  # list of references that this visitor opened in the Library
+    visitor: gr.BrowserState  # the key of the visitor's shelf
+    shelf: gr.HTML
+    deliver: gr.HTML  # a value set here is saved as a file by the browser
+
+
+@dataclass(frozen=True)
+class Tab:
+    name: str
+    order: int
+    build: Callable[[Page], None]
+
+
+TABS: list[Tab] = []
+
+
+def tab(name: str, order: int) -> Callable[[Callable[[Page], None]], Callable[[Page], None]]:
+    """Registers a function that fills a tab; the lowest order is the tab that opens first."""
+
+    def register(build_tab: Callable[[Page], None]) -> Callable[[Page], None]:
+        TABS.append(Tab(name, order, build_tab))
+        TABS.sort(key=lambda entry: entry.order)
+        return build_tab
+
+    return register
+
+
+def tab_id(name: str) -> str:
+    return name.lower()
+
+
+def head() -> str:
+    """The style sheet for the page's head: `css` of launch() would take its selectors apart at every comma."""
+    return f"<style>{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>"
+
+
+def script(name: str) -> str:
+    """The JavaScript of a component, from assets/."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def polite(handler: Callable) -> Callable:
+    """Wraps an event handler so that what goes wrong becomes a notice; the page keeps what it shows."""
+
+    @functools.wraps(handler)
+    def plain(*args):
+        try:
+            return handler(*args)
+        except Exception as error:
+            raise _notice(error) from error
+
+    @functools.wraps(handler)
+    def stream(*args):
+        try:
+            yield from handler(*args)
+        except Exception as error:
+            raise _notice(error) from error
+
+    return stream if inspect.isgeneratorfunction(handler) else plain
+
+
+def _notice(error: Exception) -> gr.Error:
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, CocktailError):
+        # The browser renders a notice as HTML, and the text may quote what somebody typed or a file holds.
+        return gr.Error(html.escape(str(error)), title="That did not work", print_exception=False)
+    LOG.exception("a handler failed")
+    return gr.Error("A fault of this program, noted in its log. The page is unchanged.", title="That did not work",
+                    print_exception=False)  # fmt: skip
+
+
+def build(models: Models) -> gr.Blocks:
+    """The whole page, not launched yet."""
+    from ui import shelf  # it needs Page and polite from here
+
+    with gr.Blocks(
+        title="GAN Cocktail Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
+    ) as blocks:
+        visitor = gr.BrowserState("", storage_key="cocktail-visitor")
+        opened = gr.State([])
+        with gr.Row(elem_id="topbar"):
+            gr.HTML(BRAND, elem_id="brand", js_on_load=None, apply_default_css=False)
+            model = gr.Dropdown(_choices(models.refs()), value=_first(models), label="Model", elem_id="model",
+                                interactive=True, filterable=False, min_width=220, scale=0)  # fmt: skip
+            about = gr.HTML(_about(models, _first(models)), elem_id="about", apply_default_css=False, js_on_load=None)
+            gr.HTML(APPEARANCE, elem_id="appearance", js_on_load=script("page.js"), apply_default_css=False)
+        deliver = gr.HTML(None, html_template="", js_on_load=script("deliver.js"), elem_id="deliver", visible="hidden")
+        strip = shelf.component()
+        with gr.Tabs(elem_id="tabs", selected=tab_id(TABS[0].name)) as tabs:
+            page = Page(models, blocks, tabs, model, opened, visitor, strip, deliver)
+            for entry in TABS:
+                with gr.Tab(entry.name, id=tab_id(entry.name), elem_id=f"tab-{tab_id(entry.name)}"):
+                    entry.build(page)
+        strip.render()
+        shelf.connect(page)
+        model.change(polite(lambda ref: _about(models, ref)), model, about, api_visibility="private",
+                     show_progress="hidden", concurrency_id=DEVICE)  # fmt: skip
+    return blocks
+
+
+def choices(ref: str, known: list[str]) -> list[tuple[str, str]]:
+    """The entries of the model list with one more reference in it."""
+    return _choices(list(dict.fromkeys([*known, ref])))
+
+
+def _choices(refs: list[str]) -> list[tuple[str, str]]:
+    return [(model_name(ref).removeprefix("bundled/"), ref) for ref in refs]
+
+
+def _first(models: Models) -> str | None:
+    return next(iter(models.refs()), None)
+
+
+def chips(names: tuple[str, ...]) -> str:
+    """Class names as chips in their colours, at most twelve and then a count."""
+    shown = [f'<li class="chip" style="{colours.style(name)}">{html.escape(name)}</li>' for name in names[:12]]
+    more = f'<li class="chip plain">and {len(names) - 12} more</li>' if len(names) > 12 else ""
+    return f'<ul class="chips" aria-label="Classes">{"".join(shown)}{more}</ul>' if names else ""
+
+
+def _about(models: Models, ref: str | None) -> str:
+    device = f'<span class="device">{html.escape(describe_device(models.device))}</span>'
+    if not ref:
+        return device
+    try:
+        names = models.get(ref).gan.classes
+    except CocktailError:
+        return device
+    # The class buttons of the tabs take their colours from here: the n-th button is the n-th class.
+    rules = "".join(
+        f".by-class label:nth-of-type({i + 2}){{{colours.style(name)}}}" for i, name in enumerate(names[:200])
+    )
+    return f"<style>{rules}</style>{chips(names)}{device}"
+

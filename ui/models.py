@@ -1,0 +1,121 @@
+"""The models that the page can use, and a cache of those in memory."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from cocktail import checkpoints
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan
+from editing.recipes import PictureRecipe, fingerprint, model_name
+
+BUNDLED = "bundled/"
+DEFAULT = "bundled/union"
+CAPACITY = 6  # models in memory; the bundled ones are 5
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, ready to draw."""
+
+    ref: str
+    gan: Gan
+    fingerprint: str
+
+    @property
+    def title(self) -> str:
+        return str(self.gan.card.get("title") or model_name(self.ref))
+
+
+@dataclass
+class Models:
+    """Loads models by reference and keeps the last few; a file that changed on disk is read again.
+
+    `given` are references that the app was started with. A public app opens these and the bundled ones and nothing
+    else, so that a visitor cannot look around on the server's disk.
+    """
+
+    given: Sequence[str] = ()
+    public: bool = False
+    device: torch.device = field(default_factory=lambda: best_device())
+
+    def __post_init__(self) -> None:
+        self._loaded: OrderedDict[tuple, Loaded] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def refs(self) -> list[str]:
+        """References that every visitor may choose from, the one to open first in front."""
+        bundled = [BUNDLED + name for name in checkpoints.bundled()]
+        bundled.sort(key=lambda ref: ref != DEFAULT)
+        return list(dict.fromkeys([*self.given, *bundled]))
+
+    def get(self, ref: str | None) -> Loaded:
+        """The model of a reference, loaded now unless it is in memory.
+
+        Raises: CocktailError where there is none, it cannot be read, or a public app may not open it.
+        """
+        if not ref:
+            raise CocktailError("No model is open. Go to the Library and open one.")
+        if self.public and ref not in self.refs():
+            raise CocktailError("This page is public: it opens its own models only. Run the app at home to open yours.")
+        path = checkpoints.locate(ref).resolve()
+        key = (str(path), _stamp(path))
+        with self._lock:
+            if key not in self._loaded:
+                gan = checkpoints.load(ref).to(self.device)
+                self._loaded[key] = Loaded(ref, gan, fingerprint(gan))
+                while len(self._loaded) > CAPACITY:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
+
+    def named(self, recipe: PictureRecipe, refs: Sequence[str]) -> Loaded:
+        """The model that made a picture, found among `refs` by its fingerprint; those whose name fits are tried first.
+
+        Raises: CocktailError where none of them made it.
+        """
+        for ref in sorted(refs, key=lambda ref: model_name(ref) != recipe.model):
+            try:
+                loaded = self.get(ref)
+            except CocktailError:
+                continue
+            if loaded.fingerprint == recipe.fingerprint:
+                return loaded
+        raise CocktailError(
+            f"This picture was made by the model {recipe.model!r} ({recipe.fingerprint[:8]}), which is not open here. "
+            "Open it in the Library, then open the picture again."
+        )
+
+
+def best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def cores() -> int:
+    """The processor cores that this process may use: affinity and the container's share, whichever is less."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control groups here, or "max": no limit
+        pass
+    return count
+
+
+def describe_device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return "Apple GPU" if device.type == "mps" else f"CPU, {threads} thread{'s' if threads != 1 else ''}"
+
+
+def _stamp(path: Path) -> tuple:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
