@@ -155,8 +155,8 @@ element.addEventListener("click", (event) => {
   event.preventDefault();
   section.classList.toggle("dropping", name === "dragover");
   if (name !== "drop") return;
-  const input = document.querySelector("#open-picture input[type=file], input#open-picture, #open-picture ~ input[type=file]");
-  if (!input || !event.dataTransfer.files.length) return;
+  const input = document.querySelector("#open-picture")?.previousElementSibling;
+  if (input?.type !== "file" || !event.dataTransfer.files.length) return;
   input.files = event.dataTransfer.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }));

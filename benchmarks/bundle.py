@@ -24,17 +24,19 @@ from cocktail.metrics.references import DrawnDomains
 from cocktail.recipe import Recipe, Source
 from cocktail.sources import DomainSource, GanSource
 from cocktail.training import Progress
+from cocktail.warmstart import WarmStartConfig
 
 RESOLUTION = 64
 UNION = "union"
 SAMPLES = 2000
 LICENCE = "apache-2.0"
 GENERATOR = {
-    "img_resolution": RESOLUTION, "z_dim": 64, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 0.05,
+    "img_resolution": RESOLUTION, "z_dim": 16, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 1.0,
     "channels": (96, 96, 64, 32, 16), "use_noise": False, "linear_input": True,
 }  # fmt: skip
 DISCRIMINATOR = {"img_resolution": RESOLUTION, "channels": (64, 64, 48, 32, 16)}
-SOURCE = replace(SMALL, total_kimg=95.0, ema_rampup=0.05, lr_decay=0.2, start_resolution=16, grow_kimg=(14.0, 60.0))
+WARM = WarmStartConfig(stage_kimg=(12.0, 20.0, 44.0))
+SOURCE = replace(SMALL, total_kimg=14.0, ema_kimg=0.5, lr_decay=0.6, anchor_weight=10.0, anchor_kimg=12.0)
 
 
 def train(name: str, folder: Path) -> None:
@@ -42,8 +44,10 @@ def train(name: str, folder: Path) -> None:
     seed = domains.names().index(name) + 1
     student = new_gan("stylegan2", GENERATOR, DISCRIMINATOR, seed=seed)
     description = {"domain": name, "generator": GENERATOR, "discriminator": DISCRIMINATOR}
-    source, config = DomainSource((name,), RESOLUTION), replace(SOURCE, seed=seed)
-    gan = _follow(runs.train_source(student, source, config, folder, description, folder.exists(), threads=1), name)
+    source = DomainSource((name,), RESOLUTION, seed=seed, z_dim=GENERATOR["z_dim"])
+    config, warm = replace(SOURCE, seed=seed), replace(WARM, seed=seed)
+    steps = runs.train_source(student, source, config, folder, description, folder.exists(), threads=1, warm=warm)
+    gan = _follow(steps, name)
     gan.card |= {"description": f"StyleGAN2 of the drawn domain {name}, trained from drawings.", "licence": LICENCE}
     checkpoints.save(gan, checkpoints.ASSETS / name)
 

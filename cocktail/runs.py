@@ -17,15 +17,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from cocktail import checkpoints
+from cocktail import checkpoints, warmstart
 from cocktail.checkpoints import write_atomically, write_text
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import grid
 from cocktail.methods.registry import Teacher, get
 from cocktail.recipe import Recipe, Source, plain
-from cocktail.sources import ImageSource
+from cocktail.sources import DomainSource, ImageSource
 from cocktail.training import Anchors, Progress, TrainConfig, TrainState, finetune, start_state
+from cocktail.warmstart import WarmStartConfig
 
 STATE = "state.safetensors"
 SAVE_SEC = 60.0
@@ -93,7 +94,7 @@ class RunContext:
             self.run.log(stage=name, images=progress.images, total=progress.total_images, **progress.losses)
             if time.monotonic() - saved > SAVE_SEC:
                 self._save(name, progress.state)
-                self.show(f"{name}-{progress.images // 1000:05d}", progress.student)
+                self.show(f"{name}-{progress.images // 1000:05d}", progress.state.student())
                 saved = time.monotonic()
             yield replace(progress, stage=name)
         result.card = {"config": plain(config)}
@@ -101,6 +102,23 @@ class RunContext:
         self.show(name, result)
         (self.run.folder / STATE).unlink(missing_ok=True)
         return result
+
+    def warm_start(self, student: Gan, source: DomainSource, config: WarmStartConfig) -> Generator[Progress, None, Gan]:
+        """Fits the student's generator to a source that knows its latents, or loads what an earlier fit gave."""
+        folder = self.run.stage("warm")
+        self.images_seen += int(1000 * sum(config.stage_kimg))
+        if checkpoints.native.is_folder(folder):
+            return checkpoints.load(folder).to(student.device)
+        fitting = warmstart.warm_start(student, source, config, self.report_images)
+        while True:
+            try:
+                progress = next(fitting)
+            except StopIteration as stop:
+                checkpoints.save(stop.value, folder)
+                self.show("warm", stop.value)
+                return stop.value
+            self.run.log(stage="warm", images=progress.images, total=progress.total_images, **progress.losses)
+            yield replace(progress, stage="warm")
 
     def _save(self, name: str, state: TrainState) -> None:
         tensors, metadata = state.state_dict(), {"stage": json.dumps({"name": name, "config": plain(state.config)})}
@@ -189,22 +207,29 @@ def train_source(
     resume: bool = False,
     threads: int = 0,
     report_images: int = 1000,
+    warm: WarmStartConfig | None = None,
 ) -> Iterator[Progress]:
     """Trains one GAN from images; yields Progress, leaves it in <folder>/result and returns it.
 
-    `description` is plain data that makes the run recognisable: its dump is the folder's recipe.yaml.
+    `description` is plain data that makes the run recognisable: with the configs it is the folder's recipe.yaml. `warm`
+    asks for a warm start, which needs a source that knows its latents.
     """
     torch.set_num_threads(threads or available_threads())
-    text = json.dumps({**description, "config": plain(config)}, indent=1) + "\n"
+    text = json.dumps({**description, "warm_start": warm and plain(warm), "config": plain(config)}, indent=1) + "\n"
     run = prepare(folder, resume, text)
     ctx = RunContext(run, config.seed, report_images)
     started = time.monotonic()
+    if warm is not None:
+        student = yield from ctx.warm_start(student, source, warm)
     gan = yield from ctx.stage("train", student, source, config)
     gan.card = {
-        "title": "GAN of " + ", ".join(source.classes), "parents": [], "images_seen": ctx.images_seen,
-        "recipe": json.loads(text), "hardware": hardware(str(student.device)),
+        "title": "GAN of " + ", ".join(source.classes),
+        "parents": [],
+        "images_seen": ctx.images_seen,
+        "recipe": json.loads(text),
+        "hardware": hardware(str(student.device)),
         "minutes": round((time.monotonic() - started) / 60, 1),
-    }  # fmt: skip
+    }
     checkpoints.save(gan, run.result)
     return gan
 

@@ -94,24 +94,38 @@ class _PoolSource:
 
     pools: list[Tensor]
 
+    def _rows(self, labels: Tensor, rng: torch.Generator) -> list[tuple[int, int]]:
+        """A random (pool, row) for each label."""
+        chances = torch.rand(len(labels), generator=rng).tolist()
+        return [(c, int(chance * len(self.pools[c]))) for c, chance in zip(labels.tolist(), chances, strict=True)]
+
     def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        rows = torch.rand(len(labels), generator=rng)
-        picked = [
-            self.pools[c][int(r * len(self.pools[c]))] for c, r in zip(labels.tolist(), rows.tolist(), strict=True)
-        ]
-        return from_uint8(torch.stack(picked))
+        return from_uint8(torch.stack([self.pools[c][row] for c, row in self._rows(labels, rng)]))
 
 
 class DomainSource(_PoolSource):
-    """Drawn domains (`cocktail.domains`), from a pool of `pool` drawings each, since drawing costs more than training."""
+    """Drawn domains (`cocktail.domains`), from a pool of `pool` drawings each, since drawing costs more than training.
 
-    def __init__(self, names: Sequence[str], resolution: int, pool: int = 20_000, seed: int = 0):
+    With a `z_dim` every drawing keeps the latent that its factors stand for (`domains.factors_to_latents`), and the
+    source can give pairs.
+    """
+
+    def __init__(self, names: Sequence[str], resolution: int, pool: int = 20_000, seed: int = 0, z_dim: int = 0):
         self.classes, self.resolution = tuple(names), resolution
-        self.pools = []
+        self.pools, self.latents = [], []
         for name in names:
             domain, rng = domains.get(name), torch.Generator().manual_seed(seed)
-            parts = (domain.draw(min(500, pool - i), rng, resolution)[0] for i in range(0, pool, 500))
-            self.pools.append(torch.cat([to_uint8(part) for part in parts]))
+            parts = [domain.draw(min(500, pool - i), rng, resolution) for i in range(0, pool, 500)]
+            self.pools.append(torch.cat([to_uint8(images) for images, _ in parts]))
+            if z_dim:
+                factors = {key: torch.cat([known[key] for _, known in parts]) for key in domain.factors}
+                self.latents.append(domains.factors_to_latents(domain, factors, z_dim, rng))
+
+    def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]."""
+        rows = self._rows(labels, rng)
+        images = torch.stack([self.pools[c][row] for c, row in rows])
+        return from_uint8(images), torch.stack([self.latents[c][row] for c, row in rows])
 
 
 class FolderSource(_PoolSource):

@@ -51,18 +51,14 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Progress:
-    """A report from inside a stage. `state` can be saved, `student` (EMA weights, live) can draw samples."""
+    """A report from inside a stage. `state`, where there is one, can be saved, and its student can draw samples."""
 
     images: int
     total_images: int
     elapsed_sec: float
     losses: Mapping[str, float]
-    state: "TrainState"
+    state: "TrainState | None"
     stage: str = ""
-
-    @property
-    def student(self) -> Gan:
-        return self.state.student()
 
 
 Anchors = Mapping[str, nn.Module]  # class -> frozen generator, of the student's classes, to follow on shared z
@@ -192,7 +188,7 @@ class _Trainer:
     """One step of both networks; kept apart from the schedule in `finetune`."""
 
     def __init__(self, state: TrainState, source: ImageSource, anchors: Anchors):
-        self.state, self.source = state, source
+        self.state, self.source, self.paired = state, source, bool(getattr(source, "latents", ()))
         self.config, self.device = state.config, state.template.device
         student = state.template
         names = source.classes if student.classes else ()
@@ -202,9 +198,15 @@ class _Trainer:
     def _latents(self, n: int) -> Tensor:
         return torch.randn(n, self.state.generator.z_dim, generator=self.state.rng).to(self.device)
 
-    def _real(self, labels: Tensor) -> Tensor:
-        images = self.source.sample_class(labels, self.state.rng).to(self.device)
-        return images if images.shape[-1] == self.state.resolution else resize(images, self.state.resolution)
+    def real(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Pictures of the source at the present resolution, and the latents that they stand for if it knows them."""
+        if self.paired:
+            images, z = self.source.sample_pairs(labels, self.state.rng)
+            z = z.to(self.device)
+        else:
+            images, z = self.source.sample_class(labels, self.state.rng), None
+        images = images.to(self.device)
+        return images if images.shape[-1] == self.state.resolution else resize(images, self.state.resolution), z
 
     def _one_hot(self, labels: Tensor) -> Tensor | None:
         if not len(self.class_ids):
@@ -224,42 +226,48 @@ class _Trainer:
     def _draw(self, ws: Tensor) -> Tensor:
         return self.state.generator.synthesize(ws, "random", self.state.noise_rng)
 
-    def _anchor_loss(self, images: Tensor, found: list[Tensor], z: Tensor, c: Tensor | None, labels: Tensor) -> Tensor:
-        """Distance to what the anchors draw from the same z: L1 of pixels and of discriminator activations `found`."""
+    def _anchored(self, images: Tensor, z: Tensor, c: Tensor | None, labels: Tensor) -> Tensor:
+        """What the anchors draw from the same z; classes without an anchor keep their own pictures."""
         wanted = images.detach().clone()
-        with torch.no_grad():
-            for index, anchor in self.anchors.items():
-                rows = (labels == index).nonzero().flatten().to(self.device)
-                if len(rows):
-                    wanted[rows] = anchor.synthesize(anchor.map(z[rows], c[rows] if c is not None else None))
-            targets = self.state.discriminator.activations(wanted)[:-1]
-        features = sum(F.l1_loss(a, b) for a, b in zip(found[:-1], targets, strict=True)) / len(targets)
-        return F.l1_loss(images, wanted) + 0.1 * features
+        for index, anchor in self.anchors.items():
+            rows = (labels == index).nonzero().flatten().to(self.device)
+            if len(rows):
+                wanted[rows] = anchor.synthesize(anchor.map(z[rows], c[rows] if c is not None else None))
+        return wanted
 
-    def generator_step(self, labels: Tensor, real: Tensor, anchor_weight: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Updates the generator; returns its pictures float32 [N, 3, H, W], detached, and the losses."""
-        state, c = self.state, self._one_hot(labels)
+    def generator_step(
+        self, labels: Tensor, real: Tensor, z: Tensor | None, anchor_weight: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Updates the generator; returns its pictures float32 [N, 3, H, W], detached, and the losses.
+
+        With anchors, or with latents `z` that the real pictures belong to, a distance is added: L1 of the pixels and a
+        tenth of the L1 of the discriminator's activations.
+        """
+        state, config, c = self.state, self.config, self._one_hot(labels)
         state.discriminator.requires_grad_(False)
-        anchored = bool(self.anchors) and anchor_weight > 0
-        z = self._latents(len(labels))
-        with torch.autocast(self.device.type, enabled=self.config.amp and self.device.type == "cuda"):
+        paired, anchored = z is not None, bool(self.anchors or z is not None) and anchor_weight > 0
+        z = z if paired and anchored else self._latents(len(labels))
+        with torch.autocast(self.device.type, enabled=config.amp and self.device.type == "cuda"):
             images = self._draw(self._codes(z, c, mix=not anchored))
             found = state.discriminator.activations(images)
             fake = state.discriminator.logits(found[-1], c).float()
-            if self.config.loss == "relativistic":
+            loss = F.softplus(-fake).mean()
+            if config.loss == "relativistic":
                 with torch.no_grad():
                     judged = state.discriminator(real, c).float()
                 loss = adversarial_losses("relativistic", fake, judged)
-            else:
-                loss = F.softplus(-fake).mean()
             losses = {"g": loss.detach()}
             if anchored:
-                distance = self._anchor_loss(images, found, z, c, labels)
-                follow = state.images < 1000 * self.config.anchor_only_kimg
+                with torch.no_grad():
+                    wanted = real if paired else self._anchored(images, z, c, labels)
+                    targets = state.discriminator.activations(wanted)[:-1]
+                distance = F.l1_loss(images, wanted)
+                distance += 0.1 * sum(F.l1_loss(a, b) for a, b in zip(found[:-1], targets, strict=True)) / len(targets)
+                follow = state.images < 1000 * config.anchor_only_kimg
                 loss = anchor_weight * distance + (0 if follow else loss)
                 losses["anchor"] = distance.detach()
         self._descend(loss, state.g_optimizer, "generator")
-        if self.config.pl_weight and state.step % self.config.pl_interval == 0:
+        if config.pl_weight and state.step % config.pl_interval == 0:
             losses["pl"] = self._path_length_step(labels)
         state.discriminator.requires_grad_(True)
         return images.detach(), losses
@@ -368,9 +376,9 @@ def finetune(
             state.grow()
         state.set_learning_rate(_decay(config, state.images, total))
         labels = balanced_labels(config.batch, len(source.classes), config.class_shares, state.rng)
-        real = trainer._real(labels)
+        real, z = trainer.real(labels)
         fade = max(0.0, 1 - state.images / (1000 * config.anchor_kimg)) if config.anchor_kimg else 1.0
-        images, losses = trainer.generator_step(labels, real, config.anchor_weight * fade)
+        images, losses = trainer.generator_step(labels, real, z, config.anchor_weight * fade)
         losses |= trainer.discriminator_step(labels, real, images if config.reuse_samples else None)
         state.images += config.batch
         state.step += 1

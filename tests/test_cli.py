@@ -212,6 +212,14 @@ def test_train_takes_a_folder_of_pictures_and_the_other_architecture(tmp_path, c
     assert checkpoints.load(tmp_path / "run" / "result").resolution == 8
 
 
+def test_train_grows_from_a_small_resolution_to_the_full_one(tmp_path, capsys):
+    growing = ["--resolution", "16", "--start-resolution", "8", "--generator", "channels=[8,8,8]", "z_dim=8", "w_dim=8",
+               "--discriminator", "channels=[8,8,8]"]  # fmt: skip
+    assert small_source(capsys, tmp_path / "cat", "cat", *growing)["resolution"] == 16
+    recipe = json.loads((tmp_path / "cat" / "recipe.yaml").read_text())
+    assert recipe["config"]["grow_kimg"] == [0.016]
+
+
 def test_train_is_resumable_and_does_not_overwrite(tmp_path, capsys):
     out = tmp_path / "cat"
     first = small_source(capsys, out)
@@ -232,6 +240,8 @@ def test_train_is_resumable_and_does_not_overwrite(tmp_path, capsys):
         (["cat", "--grow-kimg", "1,x"], "--grow-kimg"),
         (["cat", "--architecture", "biggan"], "invalid choice: 'biggan'"),
         (["cat", "--resolution", "12"], "--resolution is 12"),
+        (["cat", "--resolution", "16", "--start-resolution", "7"], "--start-resolution is 7"),
+        (["cat", "--resolution", "16", "--start-resolution", "32"], "power of two from 8 to 16"),
         (["cat", "--device", "abacus"], "--device is 'abacus'"),
         (["cat", "--generator", "wings=2"], "unknown field 'wings'"),
         (["cat", "--generator", "z_dim"], "no FIELD=VALUE"),

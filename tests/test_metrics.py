@@ -11,7 +11,8 @@ import torch
 from cocktail import checkpoints
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from cocktail.metrics import DrawnDomains, evaluate, evaluation, reference
+from cocktail.images import to_uint8
+from cocktail.metrics import DrawnDomains, OracleFeatures, evaluate, evaluation, reference
 from cocktail.metrics.scores import class_accuracy, covariance, frechet_distance, gaussian_distance, precision_recall
 from cocktail.networks import custom
 
@@ -251,6 +252,19 @@ def test_progress_rises_to_all_pictures():
 def test_references_that_do_not_fit_are_refused(references, n, message):
     with pytest.raises(CocktailError, match=message):
         evaluate(painter(("red",)), references, Colour(), n=n)
+
+
+def test_oracle_features_keep_the_domains_apart_and_read_their_yaw():
+    extractor, img = OracleFeatures(), {}
+    for name in ("face", "cat"):
+        source = DrawnDomains((name,), 64)
+        img[name] = [to_uint8(source.sample_class(torch.zeros(150).long(), RNG().manual_seed(s))) for s in (1, 2)]
+    face, again, cat = extractor(img["face"][0]), extractor(img["face"][1]), extractor(img["cat"][0])
+    assert face.shape == (150, extractor.dim) and face.dtype == torch.float32
+    assert frechet_distance(face, again) < 0.05 * frechet_distance(face, cat)
+    reading = extractor.read(img["cat"][0], "cat")
+    assert class_accuracy(reading.class_logits, extractor.classes.index("cat")) > 0.97
+    assert 0.4 < reading.factors["yaw"].std() < 0.75  # drawn uniformly from [-1, 1]: 0.577
 
 
 def test_drawn_references_are_new_each_time_and_sorted_by_label():

@@ -98,10 +98,9 @@ def _notice(error: Exception) -> gr.Error:
         return error
     if isinstance(error, CocktailError):
         # The browser renders a notice as HTML, and the text may quote what somebody typed or a file holds.
-        return gr.Error(html.escape(str(error)), title="That did not work", print_exception=False)
+        return gr.Error(html.escape(str(error)), print_exception=False)
     LOG.exception("a handler failed")
-    return gr.Error("A fault of this program, noted in its log. The page is unchanged.", title="That did not work",
-                    print_exception=False)  # fmt: skip
+    return gr.Error("A fault of this program, noted in its log. The page is unchanged.", print_exception=False)
 
 
 def build(models: Models) -> gr.Blocks:

@@ -49,7 +49,7 @@ def build(page: base.Page) -> None:
         loaded = models.get(ref)
         opened = [ref, *(known for known in opened if known != ref)] if ref not in models.refs() else opened
         choices = base.choices(ref, [*models.refs(), *opened])
-        gr.Info(f"{html.escape(loaded.title)} is open.", title="Model", duration=3)
+        gr.Info(f"{html.escape(loaded.title)} is open.", duration=3)
         return gr.Dropdown(choices=choices, value=ref), opened, gr.Tabs(selected=base.tab_id("Sample"))
 
     def pick(opened: list[str], event: gr.EventData) -> tuple:

@@ -17,7 +17,7 @@ from ui.models import Loaded
 
 EXACT_UP_TO = 128  # pixels: smaller pictures are shown from their own PNG, larger ones from a lighter copy
 SHOWN_AT_MOST = 512
-EVERY_SEC = 0.12  # between two states of a sheet that fills
+EVERY_SEC = 0.3  # between two states of a sheet that fills: a quick one is sent once, whole
 
 TEMPLATE = """
 <section class="sheet" aria-label="Pictures">

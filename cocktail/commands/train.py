@@ -48,9 +48,9 @@ def _options(command: argparse.ArgumentParser) -> None:
 def train(args: argparse.Namespace) -> None:
     """Trains a new GAN in a folder, or goes on with it."""
     kind = ARCHITECTURES[args.architecture]
-    config = _grow(read_config(TrainConfig, args), args)
     generator = _network(kind, "generator", args)
     discriminator = _network(kind, "discriminator", args)
+    config = _grow(read_config(TrainConfig, args), args)
     student = new_gan(kind.name, generator, discriminator, seed=config.seed).to(_device(args.device))
     source = _source(args.source, student, config)
     described = {"train": args.source, "architecture": kind.name, "threads": args.threads, "device": args.device}
@@ -86,10 +86,16 @@ def _network(kind: Architecture, part: str, args: argparse.Namespace) -> dict:
 
 
 def _grow(config: TrainConfig, args: argparse.Namespace) -> TrainConfig:
-    """Spreads the doublings over the run where growth was asked for without saying when."""
-    if not config.start_resolution or config.grow_kimg:
+    """Spreads the doublings over the run where growth was asked for without saying when.
+
+    Raises: CocktailError where the first resolution does not double into the last.
+    """
+    start = config.start_resolution
+    if start and (start < 8 or start & (start - 1) or start > args.resolution):
+        raise CocktailError(f"--start-resolution is {start}; expected 0, or a power of two from 8 to {args.resolution}")
+    if not start or config.grow_kimg:
         return config
-    steps = max(0, int(math.log2(max(1, args.resolution / config.start_resolution))))
+    steps = int(math.log2(args.resolution // start))
     first = min(KIMG_BEFORE_GROWTH, config.total_kimg / (steps + 1))
     return dataclasses.replace(config, grow_kimg=tuple(first * 2**i for i in range(steps)))
 

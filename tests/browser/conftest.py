@@ -28,7 +28,9 @@ WAIT_MS = 60_000  # far more than the page needs: CI machines are shared
 def union(tmp_path_factory) -> Path:
     """A folder with an untrained class-conditional model, small enough to draw at once."""
     torch.manual_seed(0)
-    config = GeneratorConfig(img_resolution=64, z_dim=32, c_dim=4, w_dim=32, mapping_layers=2, channels=(24, 24, 16, 12, 8))
+    config = GeneratorConfig(
+        img_resolution=64, z_dim=32, c_dim=4, w_dim=32, mapping_layers=2, channels=(24, 24, 16, 12, 8)
+    )
     card = {"title": "Test union", "description": "Untrained.", "licence": "Apache-2.0", "parents": ["bundled/cat"],
             "scores": {"cat": {"frechet": 1.25, "floor": 0.2, "class_accuracy": 0.995, "recall": 0.6}}}  # fmt: skip
     gan = Gan(Generator(config).eval().requires_grad_(False), None, ("face", "cat", "dog", "car"), card)
@@ -86,13 +88,11 @@ def chromium():
 
 
 class Visitor:
-    """A person with a browser of their own: cookies and storage are not shared with other visitors."""
+    """A person at the page, in a browser context that has its own cookies and storage."""
 
-    def __init__(self, chromium, url: str, **options) -> None:
-        self.context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        self.context.set_default_timeout(WAIT_MS)
-        self.url, self.faults = url, []
-        self.page = self.context.new_page()
+    def __init__(self, context, url: str) -> None:
+        self.context, self.url, self.faults = context, url, []
+        self.page = context.new_page()
         self.page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", self._check)
@@ -112,7 +112,9 @@ class Visitor:
         """Waits until exactly so many pictures are there and none is awaited."""
         self.page.wait_for_function(
             """count => { const cells = [...document.querySelectorAll('#sheet .cell')];
-               return cells.length === count && cells.every(c => !c.classList.contains('waiting')) }""", arg=count)  # fmt: skip
+               return cells.length === count && cells.every(c => !c.classList.contains('waiting')) }""",
+            arg=count,
+        )  # fmt: skip
 
     def sources(self) -> list[str]:
         return self.page.eval_on_selector_all("#sheet .cell img", "images => images.map(i => i.src)")
@@ -123,18 +125,19 @@ class Visitor:
     def until_changed(self, before: list[str]) -> None:
         self.page.wait_for_function(
             """before => { const now = [...document.querySelectorAll('#sheet .cell img')].map(i => i.src);
-               return now.length && now.every((src, i) => src !== before[i]) }""", arg=before)  # fmt: skip
+               return now.length && now.every((src, i) => src !== before[i]) }""",
+            arg=before,
+        )  # fmt: skip
 
     def choose(self, label: str) -> None:
         self.page.locator("#sample-class label", has_text=label).click()
 
-    def notice(self) -> str:
-        """The text of the notice that appears, and closes it."""
-        toast = self.page.locator(".toast-body").last
+    def notice(self, words: str) -> None:
+        """Waits for a notice with these words and closes it."""
+        toast = self.page.locator(".toast-body", has_text=words)
         toast.wait_for()
-        text = toast.inner_text()
-        self.page.locator(".toast-close").last.click()
-        return text
+        toast.locator(".toast-close").click()
+        toast.wait_for(state="detached")
 
     def picture(self, name: str) -> Path:
         ARTIFACTS.mkdir(exist_ok=True)
@@ -143,16 +146,36 @@ class Visitor:
         return path
 
 
+@pytest.fixture(scope="session")
+def usual(chromium):
+    """The context that most tests share, so that the browser keeps the page's scripts; `visit` empties its storage."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    context.set_default_timeout(WAIT_MS)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(chromium, url):
-    """Makes visitors; at the end none of them may have met an error or asked another host for anything."""
+def visit(chromium, usual, url):
+    """Makes visitors: `visit()` in the usual browser, with options in one of their own.
+
+    At the end none of them may have met an error or asked another host for anything.
+    """
     visitors = []
 
     def arrive(**options) -> Visitor:
-        visitors.append(Visitor(chromium, url, **options))
+        context = usual
+        if options:
+            context = chromium.new_context(**options)
+            context.set_default_timeout(WAIT_MS)
+        visitors.append(Visitor(context, url))
         return visitors[-1]
 
     yield arrive
     for visitor in visitors:
-        visitor.context.close()
+        if visitor.context is usual:
+            visitor.page.evaluate("localStorage.clear()")
+            visitor.page.close()
+        else:
+            visitor.context.close()
     assert not [fault for visitor in visitors for fault in visitor.faults]
