@@ -4,6 +4,7 @@ const note = element.querySelector(".note");
 const status = element.querySelector(".status");
 const bar = element.querySelector(".tools");
 const section = element.querySelector(".sheet");
+let fitted = false;
 const ICON = "M8 2v8m0 0 3.2-3.2M8 10 4.8 6.8M2.5 13.5h11";
 
 function make(tag, name, parent) {
@@ -65,7 +66,7 @@ function fillCell(cell, item, captioned) {
 }
 
 function columnsFor(count) {
-  for (const [most, columns] of [[1, 1], [4, 2], [12, 3], [16, 4], [30, 5], [42, 6]]) if (count <= most) return columns;
+  for (const [most, columns] of [[1, 1], [2, 2], [3, 3], [4, 2], [12, 3], [16, 4], [30, 5], [42, 6]]) if (count <= most) return columns;
   return 8;
 }
 
@@ -105,6 +106,33 @@ function layout(value) {
   }
 }
 
+// With "Fit" on, the sheet is as wide as lets all its rows be seen without scrolling.
+function fit() {
+  if (!fitted || !grid.children.length) return grid.style.removeProperty("max-width");
+  const columns = Number(grid.style.getPropertyValue("--columns"));
+  const cells = grid.querySelectorAll(".cell").length;
+  const rows = Math.ceil(cells / columns);
+  const shelf = document.querySelector("#shelf")?.offsetHeight || 0;
+  const top = grid.getBoundingClientRect().top + window.scrollY;
+  const cell = Math.max(96, (window.innerHeight - shelf - top - 30) / rows - 12);
+  grid.style.maxWidth = Math.round(columns * (cell + 10) + (grid.classList.contains("shared") ? 30 : 0)) + "px";
+}
+
+function setFit(on) {
+  fitted = on;
+  element.querySelector("[data-do=fit]").setAttribute("aria-pressed", String(on));
+  remember("cocktail-fit", on ? "1" : "");
+  fit();
+}
+
+function remember(key, value) {
+  try { localStorage.setItem(key, value); } catch (error) { /* private window: not kept */ }
+}
+
+function recall(key) {
+  try { return localStorage.getItem(key); } catch (error) { return null; }
+}
+
 function markShelved() {
   const shelved = new Set(window.cocktailShelf || []);
   grid.querySelectorAll(".cell").forEach((cell) => {
@@ -131,12 +159,13 @@ function show() {
   section.dataset.recipe = value.sheet;
   layout(value);
   markShelved();
+  fit();
 }
 
 function pixels(mode) {
   section.classList.toggle("exact", mode === "exact");
   element.querySelectorAll("[data-pixels]").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.pixels === mode)));
-  try { localStorage.setItem("cocktail-pixels", mode); } catch (error) { /* private window: not kept */ }
+  remember("cocktail-pixels", mode);
 }
 
 element.addEventListener("click", (event) => {
@@ -144,6 +173,7 @@ element.addEventListener("click", (event) => {
   if (!button) return;
   const cell = button.closest(".cell");
   if (button.dataset.pixels) pixels(button.dataset.pixels);
+  else if (button.dataset.do === "fit") setFit(!fitted);
   else if (button.dataset.do === "sheet") trigger("download", { recipe: section.dataset.recipe });
   else if (button.classList.contains("save")) trigger("download", { recipe: cell.dataset.recipe });
   else if (cell) trigger("select", { recipe: cell.dataset.recipe });
@@ -161,9 +191,9 @@ element.addEventListener("click", (event) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }));
 
-let mode = "smooth";
-try { mode = localStorage.getItem("cocktail-pixels") || mode; } catch (error) { /* private window */ }
-pixels(mode);
+pixels(recall("cocktail-pixels") || "smooth");
 document.addEventListener("cocktail:shelf", markShelved);
+window.addEventListener("resize", fit);
 watch("value", show);
 show();
+setFit(recall("cocktail-fit") === "1");

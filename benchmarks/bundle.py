@@ -35,8 +35,8 @@ GENERATOR = {
     "channels": (96, 96, 64, 32, 16), "use_noise": False, "linear_input": True,
 }  # fmt: skip
 DISCRIMINATOR = {"img_resolution": RESOLUTION, "channels": (64, 64, 48, 32, 16)}
-WARM = WarmStartConfig(stage_kimg=(12.0, 20.0, 44.0))
-SOURCE = replace(SMALL, total_kimg=14.0, ema_kimg=0.5, lr_decay=0.6, anchor_weight=10.0, anchor_kimg=12.0)
+WARM = WarmStartConfig(start_resolution=16, stage_kimg=(12.0, 20.0, 44.0))
+SOURCE = replace(SMALL, total_kimg=6.0, lr=0.0005, ema_kimg=0.5, lr_decay=0.5, anchor_weight=30.0)
 
 
 def train(name: str, folder: Path) -> None:

@@ -45,9 +45,10 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
     """The page as Markdown."""
     parts = [
         "# Results: the bundled models",
-        "Made by `make bundle`. Every number below is read from the models' cards, where the run that measured it wrote "
-        "it. Scores are Frechet distances on the oracle's features, with the floor (drawings against other drawings) "
-        "beside them: 0 is out of reach. Scores are better when low; accuracy, precision and recall when high.",
+        "Made by `make bundle`. Every number below is read from the models' cards, where the run that measured it "
+        "wrote it. Scores are Frechet distances on the oracle's features, with the floor (drawings against other "
+        "drawings) beside them: 0 is out of reach. Scores are better when low; accuracy, precision and recall when "
+        "high.",
         "## How they were made",
         _table(
             ["model", "images seen", "minutes", "hardware"],

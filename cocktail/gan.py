@@ -223,7 +223,7 @@ def _check_same_space(gans: Sequence[Gan]) -> None:
 
 @torch.no_grad()
 def average_modules(modules: Sequence[nn.Module], weights: Sequence[float]) -> nn.Module:
-    """A module whose parameters and floating buffers are the weighted means of those given; other buffers are the first's."""
+    """The first module with its parameters and floating buffers replaced by the weighted means over all modules."""
     result = copy.deepcopy(modules[0])
     states = [m.state_dict() for m in modules]
     for name, target in result.state_dict().items():

@@ -51,7 +51,7 @@ class Recipe:
         """Reads a recipe file.
 
         Raises:
-            CocktailError: missing, no YAML, an unknown or missing field, or a value of the wrong kind; it names the field.
+            CocktailError: missing, no YAML, an unknown or missing field, or a value of the wrong kind; names the field.
         """
         try:
             data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ class Recipe:
             )
         data = dict(data)
         kind, preset = get(str(data.get("method", "cocktail"))), data.pop("preset", "paper")
-        if preset not in kind.presets:
+        if not isinstance(preset, str) or preset not in kind.presets:
             raise CocktailError(f"{where}: preset is {preset!r}; {kind.name} knows {', '.join(kind.presets)}.")
         config = build(kind.config, data.pop("config", None) or {}, f"{where}: config", kind.presets[preset])
         return dataclasses.replace(build(cls, data, where), config=config)

@@ -4,7 +4,9 @@ The folder is all there is: recipe.yaml, source_hashes.json, log.jsonl, samples/
 progress), stages/<name>/ (finished students), result/.
 """
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -24,11 +26,11 @@ from cocktail.gan import Gan
 from cocktail.images import grid
 from cocktail.methods.registry import Teacher, get
 from cocktail.recipe import Recipe, Source, plain
-from cocktail.sources import DomainSource, ImageSource
+from cocktail.sources import ImageSource, Pairs
 from cocktail.training import Anchors, Progress, TrainConfig, TrainState, finetune, start_state
 from cocktail.warmstart import WarmStartConfig
 
-STATE = "state.safetensors"
+STATE, LOG = "state.safetensors", "log.jsonl"
 SAVE_SEC = 60.0
 COLUMNS = 8
 
@@ -48,8 +50,27 @@ class Run:
 
     def log(self, **values: object) -> None:
         """Appends one line to log.jsonl."""
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
+
+    def entries(self) -> list[dict]:
+        """The lines of log.jsonl in order; a last line that an interruption cut off is left out."""
+        path, found = self.folder / LOG, []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def trim_log(self, stage: str | None = None, images: int = 0) -> None:
+        """Takes back what the log says of a stage beyond `images`: a run that goes on from there says it again."""
+        kept = [e for e in self.entries() if e.get("stage") != stage or e.get("images", 0) <= images]
+        write_text(self.folder / LOG, "".join(json.dumps(entry) + "\n" for entry in kept))
+
+    def minutes(self) -> float:
+        """Time worked until now, without the pauses between sessions and what was lost by interruptions."""
+        entries = [*self.entries(), {"time": time.time()}]
+        spans = (b["time"] - a["time"] for a, b in itertools.pairwise(entries) if "session" not in b)
+        return round(sum(spans) / 60, 1)
 
 
 class RunContext:
@@ -57,12 +78,16 @@ class RunContext:
 
     def __init__(self, run: Run, seed: int, report_images: int = 1000):
         self.run, self.seed, self.report_images = run, seed, report_images
-        self.notes: dict[str, float | str] = {}
         self.images_seen = 0
+        run.trim_log()
+        # Notes of finished stages, which are not made again, come from the log.
+        self.notes = {entry["note"]: entry["value"] for entry in run.entries() if "note" in entry}
+        run.log(session=time.strftime("%Y-%m-%d %H:%M:%S"))
 
     def record(self, name: str, value: float | str) -> None:
-        self.notes[name] = value
-        self.run.log(note=name, value=value)
+        if self.notes.get(name) != value:  # a run that goes on records its notes anew
+            self.notes[name] = value
+            self.run.log(note=name, value=value)
 
     def show(self, name: str, gan: Gan) -> None:
         path = self.run.folder / "samples" / f"{name.replace('/', '_')}.png"
@@ -75,50 +100,61 @@ class RunContext:
         self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None
     ) -> Generator[Progress, None, Gan]:
         """Runs one stage of training, or continues it, or loads what it gave."""
-        folder = self.run.stage(name)
         self.images_seen += int(config.total_kimg * 1000)
-        if checkpoints.native.is_folder(folder):
-            finished = checkpoints.load(folder)
-            if finished.card.get("config") != plain(config):
-                raise CocktailError(f"{folder} was made with another config. Start this recipe in a new folder.")
+        finished = self._finished(name, config)
+        if finished is not None:
             return finished.to(student.device)
         state = self._restore(name, student, config)
+        self.run.trim_log(name, state.images if state else 0)
         saved = time.monotonic()
         training = finetune(student, source, config, anchors=anchors, state=state, report_images=self.report_images)
         while True:
             try:
                 progress = next(training)
             except StopIteration as stop:
-                result: Gan = stop.value
-                break
+                result = self._finish(name, stop.value, config)
+                (self.run.folder / STATE).unlink(missing_ok=True)
+                return result
             self.run.log(stage=name, images=progress.images, total=progress.total_images, **progress.losses)
             if time.monotonic() - saved > SAVE_SEC:
                 self._save(name, progress.state)
                 self.show(f"{name}-{progress.images // 1000:05d}", progress.state.student())
                 saved = time.monotonic()
             yield replace(progress, stage=name)
-        result.card = {"config": plain(config)}
-        checkpoints.save(result, folder)
-        self.show(name, result)
-        (self.run.folder / STATE).unlink(missing_ok=True)
-        return result
 
-    def warm_start(self, student: Gan, source: DomainSource, config: WarmStartConfig) -> Generator[Progress, None, Gan]:
+    def warm_start(
+        self, name: str, student: Gan, source: Pairs, config: WarmStartConfig
+    ) -> Generator[Progress, None, Gan]:
         """Fits the student's generator to a source that knows its latents, or loads what an earlier fit gave."""
-        folder = self.run.stage("warm")
         self.images_seen += int(1000 * sum(config.stage_kimg))
-        if checkpoints.native.is_folder(folder):
-            return checkpoints.load(folder).to(student.device)
+        finished = self._finished(name, config)
+        if finished is not None:
+            return finished.to(student.device)
+        self.run.trim_log(name)
         fitting = warmstart.warm_start(student, source, config, self.report_images)
         while True:
             try:
                 progress = next(fitting)
             except StopIteration as stop:
-                checkpoints.save(stop.value, folder)
-                self.show("warm", stop.value)
-                return stop.value
-            self.run.log(stage="warm", images=progress.images, total=progress.total_images, **progress.losses)
-            yield replace(progress, stage="warm")
+                return self._finish(name, stop.value, config)
+            self.run.log(stage=name, images=progress.images, total=progress.total_images, **progress.losses)
+            yield replace(progress, stage=name)
+
+    def _finished(self, name: str, config: TrainConfig | WarmStartConfig) -> Gan | None:
+        """What a stage gave when it was finished before; None where it was not."""
+        folder = self.run.stage(name)
+        if not checkpoints.native.is_folder(folder):
+            return None
+        finished = checkpoints.load(folder)
+        if finished.card.get("config") != plain(config):
+            raise CocktailError(f"{folder} was made with another config. Start this recipe in a new folder.")
+        return finished
+
+    def _finish(self, name: str, result: Gan, config: TrainConfig | WarmStartConfig) -> Gan:
+        result.card = {"config": plain(config)}
+        checkpoints.save(result, self.run.stage(name))
+        self.show(name, result)
+        return result
 
     def _save(self, name: str, state: TrainState) -> None:
         tensors, metadata = state.state_dict(), {"stage": json.dumps({"name": name, "config": plain(state.config)})}
@@ -178,20 +214,20 @@ def execute(recipe: Recipe, folder: str | Path, resume: bool = False, report_ima
         CocktailError: a source cannot be loaded or has changed since the run began, or as the method says.
     """
     torch.set_num_threads(recipe.threads or available_threads())
+    _check_device(recipe.device)
     teachers = [_teacher(source, recipe.device) for source in recipe.sources]
     run = prepare(folder, resume, recipe.to_yaml())
     _check_sources(run, teachers)
     ctx = RunContext(run, recipe.seed, report_images)
-    started = time.monotonic()
     order = [teachers[recipe.root], *(t for i, t in enumerate(teachers) if i != recipe.root)]
     union = yield from get(recipe.method).run(order, recipe.config, ctx)
     union.card = {
         "title": "UnionGAN of " + ", ".join(union.classes),
-        "description": f"Merged by {get(recipe.method).title} from {len(teachers)} generators, without training images.",
+        "description": f"{get(recipe.method).title} of {len(teachers)} generators, made without a training image.",
         "parents": [{"ref": s.ref, "classes": list(t.names), "licence": t.gan.card.get("licence", "unknown")}
                     for s, t in zip(recipe.sources, teachers, strict=True)],
         "recipe": recipe.to_dict(), "images_seen": ctx.images_seen, "hardware": hardware(recipe.device),
-        "minutes": round((time.monotonic() - started) / 60, 1), "notes": ctx.notes,
+        "minutes": run.minutes(), "notes": ctx.notes,
     }  # fmt: skip
     checkpoints.save(union, run.result)
     ctx.show("result", union)
@@ -218,9 +254,8 @@ def train_source(
     text = json.dumps({**description, "warm_start": warm and plain(warm), "config": plain(config)}, indent=1) + "\n"
     run = prepare(folder, resume, text)
     ctx = RunContext(run, config.seed, report_images)
-    started = time.monotonic()
     if warm is not None:
-        student = yield from ctx.warm_start(student, source, warm)
+        student = yield from ctx.warm_start("warm", student, source, warm)
     gan = yield from ctx.stage("train", student, source, config)
     gan.card = {
         "title": "GAN of " + ", ".join(source.classes),
@@ -228,10 +263,18 @@ def train_source(
         "images_seen": ctx.images_seen,
         "recipe": json.loads(text),
         "hardware": hardware(str(student.device)),
-        "minutes": round((time.monotonic() - started) / 60, 1),
+        "minutes": run.minutes(),
     }
     checkpoints.save(gan, run.result)
     return gan
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CocktailError(f"device is {name!r}, which this machine does not offer ({reason}); try cpu.") from error
 
 
 def _teacher(source: Source, device: str) -> Teacher:
@@ -243,6 +286,12 @@ def _teacher(source: Source, device: str) -> Teacher:
         raise CocktailError(f"{source.ref}: {len(names)} names for {max(1, len(picks))} classes; give one each.")
     for pick in picks:
         gan.class_index(pick)
+    for name in names:
+        if not name.strip() or name.startswith(".") or set(name) & set("/\\\0") or len(name) > 50:
+            raise CocktailError(
+                f"{source.ref}: class {name!r} cannot name a folder; give it another name under `names`, of at most 50 "
+                "characters and without slashes."
+            )
     return Teacher(gan, tuple(picks), tuple(names))
 
 

@@ -1,22 +1,25 @@
 """What a student learns from: a GAN, a mixture of sources, an image folder, a drawn domain."""
 
 import io
+import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from cocktail import domains
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from cocktail.images import from_pil, from_uint8, resize, to_uint8
+from cocktail.images import DECODING_ERRORS, from_pil, from_uint8, resize, to_uint8
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MAX_PIXELS = 50_000_000
+MAX_PIXELS, MAX_BYTES = 50_000_000, 400_000_000  # of one picture
 
 
 class ImageSource(Protocol):
@@ -30,6 +33,16 @@ class ImageSource(Protocol):
         ...
 
 
+class Pairs(ImageSource, Protocol):
+    """A source that can say, where `paired` is true, which latent each picture belongs to."""
+
+    paired: bool
+
+    def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]."""
+        ...
+
+
 def sample(source: ImageSource, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """n pictures with classes in equal shares at random: float32 [n, 3, H, W] in [-1, 1], int64 [n]."""
     labels = torch.randint(len(source.classes), (n,), generator=rng)
@@ -39,8 +52,8 @@ def sample(source: ImageSource, n: int, rng: torch.Generator) -> tuple[Tensor, T
 class GanSource:
     """Samples of a pretrained generator: the only data that merging needs.
 
-    `picks` are the classes to take from a conditional model (default all), `names` what to call them (default their own;
-    an unconditional model is one class, "image"). Pictures are resized to `resolution` when one is given.
+    `picks` are the classes to take from a conditional model (default all), `names` what to call them (default their
+    own; an unconditional model is one class, "image"). Pictures are resized to `resolution` when one is given.
     """
 
     def __init__(self, gan: Gan, picks: Sequence[str] = (), names: Sequence[str] = (), resolution: int | None = None):
@@ -54,10 +67,13 @@ class GanSource:
             )
         self.resolution = resolution or gan.resolution
 
-    @torch.no_grad()
     def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        device = self.gan.device
-        z = torch.randn(len(labels), self.gan.z_dim, generator=rng).to(device)
+        return self.draw(torch.randn(len(labels), self.gan.z_dim, generator=rng), labels)
+
+    @torch.no_grad()
+    def draw(self, z: Tensor, labels: Tensor) -> Tensor:
+        """The pictures of given latents float32 [n, z_dim]: float32 [n, 3, H, W] in [-1, 1]."""
+        z = z.to(self.gan.device)
         c = self.gan.one_hot(self._picks[labels], len(labels)) if len(self._picks) else None
         images = self.gan.generator.synthesize(self.gan.generator.map(z, c)).clamp(-1, 1)
         return images if images.shape[-1] == self.resolution else resize(images, self.resolution)
@@ -111,7 +127,7 @@ class DomainSource(_PoolSource):
     """
 
     def __init__(self, names: Sequence[str], resolution: int, pool: int = 20_000, seed: int = 0, z_dim: int = 0):
-        self.classes, self.resolution = tuple(names), resolution
+        self.classes, self.resolution, self.paired = tuple(names), resolution, bool(z_dim)
         self.pools, self.latents = [], []
         for name in names:
             domain, rng = domains.get(name), torch.Generator().manual_seed(seed)
@@ -132,48 +148,65 @@ class FolderSource(_PoolSource):
     """A folder or zip of pictures as one class, cropped to the centre square and resized.
 
     Raises:
-        CocktailError: no picture inside, or a broken one (named), or one above 50 megapixels.
+        CocktailError: no picture inside, or a broken one (named), or one that is too large.
     """
 
     def __init__(self, path: str | Path, resolution: int, name: str | None = None):
-        path = Path(path)
-        self.classes, self.resolution = (name or path.stem,), resolution
+        path = Path(path).expanduser()
+        self.classes, self.resolution = (name or path.resolve().stem,), resolution
         found = [from_pil([image], resolution) for image in _pictures(path)]
         if not found:
             raise CocktailError(f"{path}: no pictures found; expected files ending in {', '.join(SUFFIXES)}.")
         self.pools = [torch.cat(found)]
 
 
-def _pictures(path: Path):
-    """Yields every picture of a folder (all levels) or zip as RGB, in the order of the names."""
+def _pictures(path: Path) -> Iterator[Image.Image]:
+    """Yields every picture of a folder (all levels) or zip, decoded, in the order of the names."""
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES):
+        for file in sorted(p for p in path.rglob("*") if _is_picture(p) and p.is_file()):
             yield _open(file.read_bytes(), str(file))
     elif path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for entry in sorted(archive.infolist(), key=lambda e: e.filename):
-                if Path(entry.filename).suffix.lower() not in SUFFIXES:
-                    continue
-                try:
-                    data = archive.read(entry)
-                except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
-                    raise CocktailError(
-                        f"{path}: {entry.filename} cannot be unpacked ({error}). Make the zip again."
-                    ) from error
-                yield _open(data, f"{path}: {entry.filename}")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for entry in sorted(archive.infolist(), key=lambda e: e.filename):
+                    if _is_picture(Path(entry.filename)):
+                        yield _open(_unpack(archive, entry), f"{path}: {entry.filename}")
+        except (zipfile.BadZipFile, OSError) as error:
+            raise CocktailError(f"{path} is a broken zip ({error}). Make it again.") from error
     else:
         raise CocktailError(
             f"{path}: expected a folder or zip of pictures, found {'a file' if path.exists() else 'nothing'}."
         )
 
 
+def _is_picture(path: Path) -> bool:
+    """By the suffix; names with a leading dot are notes that macOS leaves beside the files of a folder or zip."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    name = f"{archive.filename}: {entry.filename}"
+    if entry.file_size > MAX_BYTES:
+        raise CocktailError(f"{name} has {entry.file_size:,} bytes; at most {MAX_BYTES:,}. Remove it.")
+    try:
+        return archive.read(entry)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+        raise CocktailError(f"{name} cannot be unpacked ({error}). Make the zip again.") from error
+
+
 def _open(data: bytes, name: str) -> Image.Image:
+    """A decoded picture; 16-bit grey values are brought to 8 bits, which PIL would clip at 255."""
     try:
         image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise CocktailError(
-                f"{name}: {image.width}x{image.height} pixels; at most {MAX_PIXELS // 10**6} megapixels."
-            )
-        return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError) as error:
+        pixels = image.width * image.height
+        if pixels <= MAX_PIXELS:
+            image.load()
+    except (*DECODING_ERRORS, EOFError, zlib.error, struct.error) as error:
         raise CocktailError(f"{name} is not a readable picture ({error}). Remove or replace it.") from error
+    if pixels > MAX_PIXELS:
+        limit = f"at most {MAX_PIXELS // 10**6} megapixels"
+        raise CocktailError(f"{name}: {image.width}x{image.height} pixels; {limit}. Reduce or remove it.")
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).round().astype(np.uint8))
+    image.filename = name  # for the message of `from_pil`
+    return image

@@ -1,4 +1,4 @@
-"""Adversarial training of a student on a source: losses, optimisers, EMA, growth, and a state that saves and resumes."""
+"""Adversarial training of a student on a source: losses, optimisers, EMA, growth, a state that saves and resumes."""
 
 import copy
 import math
@@ -151,8 +151,8 @@ class TrainState:
 def adversarial_losses(kind: str, real: Tensor, fake: Tensor) -> Tensor:
     """Loss of the side that wants `real` above `fake`, from logits [N, 1]; the generator swaps the two.
 
-    "nonsaturating": softplus(-real) + softplus(fake) (Goodfellow et al. 2014, logistic as in StyleGAN2); "relativistic":
-    softplus(fake - real) on pairs (Jolicoeur-Martineau 2018; R3GAN, Huang et al. 2024, equation 2).
+    "nonsaturating": softplus(-real) + softplus(fake) (Goodfellow et al. 2014, logistic as in StyleGAN2);
+    "relativistic": softplus(fake - real) on pairs (Jolicoeur-Martineau 2018; R3GAN, Huang et al. 2024, equation 2).
     """
     if kind == "relativistic":
         return F.softplus(fake - real).mean()
@@ -160,7 +160,7 @@ def adversarial_losses(kind: str, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(images: Tensor, logits: Tensor) -> Tensor:
-    """E |d logit / d image|^2 (R1 on real pictures, Mescheder et al. 2018, equation 9; R2 on generated ones). Scalar."""
+    """E |d logit / d image|^2, a scalar: R1 on real pictures (Mescheder et al. 2018, eq. 9), R2 on generated ones."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum(dim=[1, 2, 3]).mean()
 
@@ -188,7 +188,7 @@ class _Trainer:
     """One step of both networks; kept apart from the schedule in `finetune`."""
 
     def __init__(self, state: TrainState, source: ImageSource, anchors: Anchors):
-        self.state, self.source, self.paired = state, source, bool(getattr(source, "latents", ()))
+        self.state, self.source, self.paired = state, source, getattr(source, "paired", False)
         self.config, self.device = state.config, state.template.device
         student = state.template
         names = source.classes if student.classes else ()
@@ -328,9 +328,21 @@ class _Trainer:
 
 
 def start_state(student: Gan, config: TrainConfig) -> TrainState:
-    """The state before the first step; a student that is to grow is cut down to `start_resolution` by its config."""
+    """The state before the first step; with a `start_resolution`, new networks of that size and the student's config.
+
+    Raises:
+        CocktailError: the architecture cannot grow, or growth does not end at the student's resolution.
+    """
     if not config.start_resolution:
         return TrainState(student, config)
+    last_step = config.batch * (math.ceil(1000 * config.total_kimg / config.batch) - 1)
+    ends_at = max(config.start_resolution, _resolution_at(config, last_step, student.resolution))
+    if ends_at != student.resolution:
+        raise CocktailError(
+            f"growing from start_resolution {config.start_resolution} at {list(config.grow_kimg)} kimg ends at "
+            f"{ends_at} px after {config.total_kimg} kimg; the student has {student.resolution} px. Give one kimg per "
+            "doubling."
+        )
     parts = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -357,8 +369,8 @@ def finetune(
     Generator: non-saturating logistic loss (or relativistic), path-length regularisation, style mixing; discriminator:
     lazy R1 (StyleGAN2, section 3 and appendix B). Both halves of a batch have the same labels in the same order, since
     the minibatch standard deviation would give a difference away. Classes of the source are found in the student by
-    name; the student may have more. `anchors` add distillation on shared z. A `state` that was loaded goes on where it was
-    saved, to the bit on one machine with one thread count.
+    name; the student may have more. `anchors` add distillation on shared z. A `state` that was loaded goes on where it
+    was saved, to the bit on one machine with one thread count.
 
     Raises:
         CocktailError: no discriminator, a class that the student lacks, other pixels, or a gradient that is not finite.
@@ -390,7 +402,8 @@ def finetune(
             means = {name: torch.stack(values).mean().item() for name, values in seen.items()}
             seen.clear()
             yield Progress(state.images, total, time.monotonic() - started, means, state)
-    return Gan(state.ema, state.discriminator.eval().requires_grad_(True), student.classes, dict(student.card))
+    generator, discriminator = (network.eval().requires_grad_(True) for network in (state.ema, state.discriminator))
+    return Gan(generator, discriminator, student.classes, dict(student.card))
 
 
 def _resolution_at(config: TrainConfig, images: int, final: int) -> int:

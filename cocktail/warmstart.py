@@ -1,9 +1,11 @@
-"""A warm start for a source GAN: a generator fitted to pictures whose latents are known, before any adversary.
+"""A warm start: a generator fitted to pictures whose latents are known, before or between adversarial stages.
 
-Adversarial training of a small network needs tens of thousands of pictures before the geometry of a drawing (its yaw)
-moves with the latent at all. Where pictures are drawn from known factors there is a shorter way: the factors, made
-normal and rotated at random, are the latent, and the generator learns the picture that belongs to it. Only sources are
-made like this. Merging has no drawings, and never sees a factor.
+For a source: adversarial training of a small network needs tens of thousands of pictures before the geometry of a
+drawing (its yaw) moves with the latent at all. Where pictures are drawn from known factors there is a shorter way: the
+factors, made normal and rotated at random, are the latent, and the generator learns the picture that belongs to it.
+
+For a union: the pictures are the sources' samples, the latents those that `cocktail.methods.alignment` found for them.
+Merging has no drawings and never sees a factor.
 """
 
 import copy
@@ -20,7 +22,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import resize
 from cocktail.options import check_options, option
-from cocktail.sources import DomainSource
+from cocktail.sources import Pairs
 from cocktail.training import Progress
 
 
@@ -28,8 +30,8 @@ from cocktail.training import Progress
 class WarmStartConfig:
     """How long and how fast to fit."""
 
-    start_resolution: int = option(16, "resolution to grow from", 8)
-    stage_kimg: tuple[float, ...] = option((12.0, 20.0, 14.0), "thousands of pictures at each resolution", 0.0)
+    start_resolution: int = option(0, "grow a new generator from here; 0 = go on with the student's at full size", 0)
+    stage_kimg: tuple[float, ...] = option((40.0,), "thousands of pictures at each resolution", 0.0)
     batch: int = option(16, "pictures per step", 1, 4096)
     lr: float = option(0.008, "Adam's learning rate, falling towards the end of the last stage", 0.0, 1.0)
     ema_kimg: float = option(0.5, "half-life of the weight average", 0.0)
@@ -40,20 +42,27 @@ class WarmStartConfig:
         check_options(self)
 
 
-def warm_start(
-    student: Gan, source: DomainSource, config: WarmStartConfig, report_images: int = 1000
-) -> Iterator[Progress]:
-    """Fits a new generator of the student's architecture to the source's pairs; yields Progress, returns the Gan.
+def warm_start(student: Gan, source: Pairs, config: WarmStartConfig, report_images: int = 1000) -> Iterator[Progress]:
+    """Fits a generator to the source's pairs; yields Progress, returns the student with that generator.
 
-    The loss is L1 at full, half and quarter resolution; the resolution doubles from stage to stage. The discriminator
-    stays as it is.
+    The loss is L1 at full, half and quarter resolution. With a `start_resolution` a new generator of the student's
+    architecture is grown, the resolution doubling from stage to stage. The discriminator stays as it is.
+
+    Raises:
+        CocktailError: the source knows no latents, a class that the student lacks, the architecture cannot grow, or the
+            stages do not end at the student's resolution.
     """
-    ends_at = config.start_resolution << (len(config.stage_kimg) - 1)
-    if ends_at != student.resolution:
+    if not source.paired:
+        raise CocktailError("a warm start needs a source that knows its latents, such as a drawn domain with a z_dim.")
+    ends_at = (config.start_resolution << len(config.stage_kimg)) // 2
+    if config.start_resolution and ends_at != student.resolution:
         raise CocktailError(f"the warm start ends at {ends_at} px; the model has {student.resolution} px.")
+    if not config.start_resolution and len(config.stage_kimg) != 1:
+        raise CocktailError(f"stage_kimg has {len(config.stage_kimg)} entries; without growth there is one stage.")
+    ids = torch.tensor([student.class_index(name) for name in source.classes] if student.classes else [])
     rng, started, seen = torch.Generator().manual_seed(config.seed), time.monotonic(), 0
     total = int(1000 * sum(config.stage_kimg))
-    generator = _smallest(student, config)
+    generator = _smallest(student, config) if config.start_resolution else copy.deepcopy(student.generator).train()
     for stage, kimg in enumerate(config.stage_kimg):
         generator = _grown(generator, config.seed) if stage else generator
         average = copy.deepcopy(generator).requires_grad_(False)
@@ -64,15 +73,14 @@ def warm_start(
             labels = torch.randint(len(source.classes), (config.batch,), generator=rng)
             images, z = source.sample_pairs(labels, rng)
             wanted = resize(images.to(student.device), generator.resolution)
-            loss = _descend(generator, optimizer, z.to(student.device), wanted)
+            c = student.one_hot(ids[labels], len(labels)) if len(ids) else None
+            loss = _descend(generator, optimizer, z.to(student.device), c, wanted)
             _follow(average, generator, 0.5 ** (config.batch / max(1e-8, 1000 * config.ema_kimg)))
             seen += config.batch
             if seen % report_images < config.batch:
                 yield Progress(seen, total, time.monotonic() - started, {"l1": loss}, None)
         generator = average.requires_grad_(True)
-    with torch.no_grad():
-        _, z = source.sample_pairs(torch.arange(4096) % len(source.classes), rng)
-        generator.mapping.w_avg.copy_(generator.mapping(z.to(student.device), None).mean(dim=0))
+    generator.recenter(torch.randn(4096, student.z_dim, generator=rng).to(student.device))
     return replace(student, generator=generator, card={})
 
 
@@ -97,8 +105,10 @@ def _rate(step: int, steps: int, last: bool) -> float:
     return min(1.0, (step + 1) / 30) * (max(0.03, left / 0.6) if last and left < 0.6 else 1.0)
 
 
-def _descend(generator: nn.Module, optimizer: torch.optim.Optimizer, z: Tensor, wanted: Tensor) -> float:
-    drawn = generator.synthesize(generator.map(z, None))
+def _descend(
+    generator: nn.Module, optimizer: torch.optim.Optimizer, z: Tensor, c: Tensor | None, wanted: Tensor
+) -> float:
+    drawn = generator.synthesize(generator.map(z, c))
     loss = F.l1_loss(drawn, wanted)
     for _ in range(2):
         drawn, wanted = F.avg_pool2d(drawn, 2), F.avg_pool2d(wanted, 2)

@@ -68,6 +68,13 @@ class PictureRecipe:
             words.append(f"noise {self.noise_mode}")
         return ", ".join(words)
 
+    def file_name(self) -> str:
+        """A name for the PNG that any file system takes: "cat-seed12-psi0.7.png"."""
+        what = self.labels[0] if len(self.labels) == 1 else "classes" if self.labels else self.model.split("/")[-1]
+        last = f"-{self.seeds[-1]}" if len(self.seeds) > 1 else ""
+        name = f"{what}-seed{self.seeds[0]}{last}-psi{self.psi:g}"
+        return "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in name)[:80] + ".png"
+
     def to_json(self) -> str:
         return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=True, sort_keys=True)
 

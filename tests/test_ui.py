@@ -15,10 +15,11 @@ from cocktail.checkpoints import save
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.networks.stylegan2 import Generator, GeneratorConfig
+from cocktail.seeds import parse_seeds
 from editing.recipes import PictureRecipe
 from ui import base, colours, library, sheet, shelf
 from ui.models import Models, cores
-from ui.sample import ALL, MAX_PICTURES, plan, resized, seed_text
+from ui.plan import ALL, MAX_PICTURES, Settings, opening, plan, resized, seed_text, shuffled
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -89,27 +90,35 @@ def test_cores_are_at_least_one_and_at_most_those_of_the_machine():
 
 
 def test_all_classes_share_the_seeds(models, folder):
-    recipe = plan(models.get(str(folder)), ALL, "4, 6", 0.5, None, "const")
+    recipe = plan(models.get(str(folder)), Settings("", ALL, "4, 6", 0.5, None, "const"))
     assert (recipe.labels, recipe.seeds, recipe.cutoff) == (("cat", "dog"), (4, 6), None)
     assert recipe.model == "mine", "a path may not be written into a picture"
-    single = plan(models.get(str(folder)), 1, "4", 0.5, 2, "none")
+    single = plan(models.get(str(folder)), Settings("", 1, "4", 0.5, 2, "none"))
     assert (single.labels, single.cutoff) == (("dog",), 2)
 
 
 @pytest.mark.parametrize("seeds", ["a-b", "-1", "", "0-40", "5-1"])
 def test_bad_seeds_are_refused(models, folder, seeds):
     with pytest.raises(CocktailError):
-        plan(models.get(str(folder)), ALL, seeds, 1.0, None, "const")
+        plan(models.get(str(folder)), Settings("", ALL, seeds, 1.0, None, "const"))
 
 
 def test_the_limit_counts_pictures_not_seeds(models, folder):
-    assert len(plan(models.get(str(folder)), 0, f"0-{MAX_PICTURES - 1}", 1.0, None, "const").seeds) == MAX_PICTURES
+    full = plan(models.get(str(folder)), Settings("", 0, f"0-{MAX_PICTURES - 1}"))
+    assert len(full.seeds) == MAX_PICTURES
     with pytest.raises(CocktailError, match="2 classes are 66 pictures"):
-        plan(models.get(str(folder)), ALL, "0-32", 1.0, None, "const")
+        plan(models.get(str(folder)), Settings("", ALL, "0-32", 1.0, None, "const"))
+
+
+def test_a_page_opens_with_twelve_pictures_whatever_the_model(models, folder, tmp_path):
+    plain = models.get(str(write(tmp_path / "plain", classes=())))
+    for loaded, seeds in ((models.get(str(folder)), "0-5"), (plain, "0-11")):
+        assert opening(loaded).seeds == seeds
+        assert len(plan(loaded, opening(loaded)).cells()) == 12
 
 
 def test_random_noise_gets_a_seed_of_its_own(models, folder):
-    drawn = [plan(models.get(str(folder)), 0, "1", 1.0, None, "random").noise_seed for _ in range(3)]
+    drawn = [plan(models.get(str(folder)), Settings("", 0, "1", 1.0, None, "random")).noise_seed for _ in range(3)]
     assert len(set(drawn)) == 3
 
 
@@ -119,16 +128,20 @@ def test_seeds_are_written_as_ranges(seeds, text):
 
 
 def test_more_seeds_continue_after_the_last():
-    assert resized([4, 9], 4) == [4, 9, 10, 11]
-    assert resized([4, 9, 2], 1) == [4]
-    assert resized([], 2) == [0, 1]
-    assert resized([2**32 - 1], 2) == [2**32 - 1, 0]
+    assert resized("4, 9", 4) == "4, 9-11"
+    assert resized("4, 9, 2", 1) == "4"
+    assert resized("4294967295", 2) == "4294967295, 0"
+
+
+def test_random_seeds_are_as_many_as_asked_for_and_differ():
+    drawn = {shuffled("0-2", 4) for _ in range(20)}
+    assert len(drawn) > 10 and all(len(parse_seeds(text)) == 4 for text in drawn)
 
 
 def test_a_sheet_fills_and_its_last_state_is_complete(models, folder, monkeypatch):
     monkeypatch.setattr(sheet, "EVERY_SEC", 0.0)
     loaded = models.get(str(folder))
-    states = list(sheet.fill(loaded, plan(loaded, ALL, "0-2", 1.0, None, "const")))
+    states = list(sheet.fill(loaded, plan(loaded, Settings("", ALL, "0-2", 1.0, None, "const"))))
     filled = [sum(bool(cell["src"]) for cell in state["cells"]) for state in states]
     assert filled == [1, 2, 3, 4, 5, 6]
     assert [cell["label"] for cell in states[-1]["cells"]] == ["cat"] * 3 + ["dog"] * 3
@@ -162,7 +175,7 @@ def test_a_shelf_is_forgotten_after_its_time():
 def test_a_pick_holds_codes_and_a_picture(models, folder, monkeypatch):
     monkeypatch.setattr(shelf, "SHELVES", shelf.Shelves())
     loaded = models.get(str(folder))
-    recipe = plan(loaded, 0, "7", 0.8, None, "const")
+    recipe = plan(loaded, Settings("", 0, "7", 0.8, None, "const"))
     from editing.latents import render
 
     key, view = shelf.add("", loaded, recipe, render(loaded.gan, recipe, loaded.fingerprint))
@@ -231,6 +244,14 @@ def test_the_page_opens_without_any_model(monkeypatch):
     blocks = ui.build(Models(device=CPU))
     (value,) = [block.value for block in blocks.blocks.values() if getattr(block, "elem_id", None) == "sheet"]
     assert "Library" in value["empty"] and value["cells"] == []
+
+
+def test_a_public_page_has_no_box_for_paths(folder):
+    ids = {
+        public: {getattr(block, "elem_id", None) for block in
+                 ui.build(Models([str(folder)], public, CPU)).blocks.values()} for public in (True, False)
+    }  # fmt: skip
+    assert "library-path" in ids[False] and "library-path" not in ids[True]
 
 
 def test_errors_become_notices_that_quote_text_harmlessly():

@@ -87,7 +87,7 @@ def card(loaded: Loaded) -> str:
     gan, about = loaded.gan, loaded.gan.card
     facts = [f"{gan.resolution} × {gan.resolution}", f"{_short(gan.num_parameters)} parameters",
              architecture_of(gan.generator).name, f"w+ {gan.num_ws} × {gan.w_dim}"]  # fmt: skip
-    parents = ", ".join(model_name(str(parent)) for parent in about.get("parents") or [])
+    parents = ", ".join(model_name(str(parent)).removeprefix("bundled/") for parent in about.get("parents") or [])
     origin = [("Made from", parents), ("Licence", about.get("licence"))]
     more = [("Reference", loaded.ref), ("Fingerprint", loaded.fingerprint),
             ("Images seen", _count(about.get("images_seen"))), ("Trained on", about.get("hardware")),
@@ -133,9 +133,10 @@ def _scores(scores: object) -> str:
         + "".join(f"<td>{_number(row.get(key))}</td>" for key, _ in columns) + "</tr>"
         for name, row in rows.items()
     )  # fmt: skip
+    words = "Fréchet distance: lower is better; the floor is what real against real scores."
     return (
-        '<table><caption>Fréchet distance: lower is better; the floor is what real against real scores.</caption>'
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<div class="scores"><table><caption>{words}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

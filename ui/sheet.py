@@ -25,6 +25,7 @@ TEMPLATE = """
   <div class="sheet-top">
     <p class="status" role="status" aria-live="polite"></p>
     <div class="tools">
+      <button type="button" class="tool" data-do="fit" aria-pressed="false" title="All rows in sight">Fit</button>
       <div class="toggle" role="group" aria-label="How small pictures are enlarged">
         <button type="button" data-pixels="smooth">Smooth</button>
         <button type="button" data-pixels="exact">Exact pixels</button>

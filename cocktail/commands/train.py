@@ -18,13 +18,15 @@ from cocktail.networks import ARCHITECTURES, Architecture
 from cocktail.recipe import build, plain
 from cocktail.sources import DomainSource, FolderSource, ImageSource
 from cocktail.training import TrainConfig
+from cocktail.warmstart import WarmStartConfig
 
 # A small net from nothing on a CPU; TrainConfig's own defaults fine-tune a large one on a GPU.
 SMALL = TrainConfig(total_kimg=100, batch=8, lr=0.0025, loss="relativistic", gamma=1.0, pl_weight=0.0, ema_kimg=1.0,
                     ema_rampup=0.05, lr_decay=0.15)  # fmt: skip
 CHANNELS = (64, 64, 48, 32, 16)  # at 4, 8, 16, 32, 64 px; 16 beyond
 # What a small network gains from; fields that an architecture lacks are left out.
-SMALL_NET: dict[str, Any] = {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "use_noise": False, "linear_input": True}
+SMALL_NET: dict[str, Any] = {"z_dim": 32, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 1.0,
+                             "use_noise": False, "linear_input": True}  # fmt: skip
 KIMG_BEFORE_GROWTH = 15.0
 MIN_POOL, MAX_POOL = 500, 20_000  # drawings
 
@@ -39,6 +41,9 @@ def _options(command: argparse.ArgumentParser) -> None:
         known = {kind.name: _fields(getattr(kind, part + "_config")) for kind in ARCHITECTURES.values()}
         text = "fields of its config. " + "; ".join(f"{name}: {', '.join(fields)}" for name, fields in known.items())
         command.add_argument(f"--{part}", nargs="+", default=[], metavar="FIELD=VALUE", help=text)
+    command.add_argument("--warm-kimg", nargs="+", type=float, default=[], metavar="KIMG",
+                         help="drawn domains: fit the generator to latents of known factors before, this long at each "
+                              "resolution up to the last; the bundled sources: 12 20 44")  # fmt: skip
     command.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all (default: %(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     add_config(command, SMALL)
@@ -52,10 +57,13 @@ def train(args: argparse.Namespace) -> None:
     discriminator = _network(kind, "discriminator", args)
     config = _grow(read_config(TrainConfig, args), args)
     student = new_gan(kind.name, generator, discriminator, seed=config.seed).to(_device(args.device))
-    source = _source(args.source, student, config)
+    source, warm = _source(args.source, student, config, bool(args.warm_kimg)), _warm_start(args, config)
     described = {"train": args.source, "architecture": kind.name, "threads": args.threads, "device": args.device}
     described |= {part: plain(getattr(student, part).config) for part in ("generator", "discriminator")}
-    follow(runs.train_source(student, source, config, args.out, described, args.resume, args.threads), args)
+    steps = runs.train_source(
+        student, source, config, args.out, described, resume=args.resume, threads=args.threads, warm=warm
+    )
+    follow(steps, args)
 
 
 def _fields(config: type) -> list[str]:
@@ -100,10 +108,24 @@ def _grow(config: TrainConfig, args: argparse.Namespace) -> TrainConfig:
     return dataclasses.replace(config, grow_kimg=tuple(first * 2**i for i in range(steps)))
 
 
-def _source(text: str, student: Gan, config: TrainConfig) -> ImageSource:
+def _warm_start(args: argparse.Namespace, config: TrainConfig) -> WarmStartConfig | None:
+    """The warm start that --warm-kimg asks for.
+
+    Raises: CocktailError where the source is no drawn domain, or growth was asked for as well.
+    """
+    if not args.warm_kimg:
+        return None
+    if args.source not in domains.names() or config.start_resolution:
+        raise CocktailError("--warm-kimg needs a drawn domain as its source, and no --start-resolution: it grows too")
+    first = args.resolution >> (len(args.warm_kimg) - 1)
+    return WarmStartConfig(start_resolution=first, stage_kimg=tuple(args.warm_kimg), seed=config.seed)
+
+
+def _source(text: str, student: Gan, config: TrainConfig, paired: bool) -> ImageSource:
     if text in domains.names() and not Path(text).exists():
-        pool = max(MIN_POOL, min(MAX_POOL, int(config.total_kimg * 1000)))  # no more than the run will look at
-        return DomainSource((text,), student.resolution, pool)
+        # No more than the run will look at.
+        pool = MAX_POOL if paired else max(MIN_POOL, min(MAX_POOL, int(config.total_kimg * 1000)))
+        return DomainSource((text,), student.resolution, pool, config.seed, student.z_dim if paired else 0)
     if not Path(text).exists():
         known = ", ".join(domains.names())
         raise CocktailError(f"{text!r} is neither a drawn domain ({known}) nor a folder or zip of pictures.")

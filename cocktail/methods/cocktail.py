@@ -7,11 +7,13 @@ import torch
 
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan, average, new_gan, weight_distance
+from cocktail.methods.alignment import AlignedSource
 from cocktail.methods.registry import Context, Teacher, method
 from cocktail.networks import architecture_of
 from cocktail.options import check_options, option
 from cocktail.sources import MixtureSource
 from cocktail.training import Progress, TrainConfig
+from cocktail.warmstart import WarmStartConfig
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,13 @@ class CocktailConfig:
     class_w_gain: float = option(0.0, "class embedding in W, of this gain; 0 = off", 0.0)
     own_rows: bool = option(False, "class i of the average keeps rooted model i's class row in W")
     distill: bool = option(False, "the merge follows the rooted models on shared z")
+    align: bool = option(False, "the merge follows the sources on latents aligned by the rooted models")
+    warm: WarmStartConfig = option(WarmStartConfig(stage_kimg=(0.0,)), "fit of the average to the aligned sources")
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.root.start_resolution or self.merge.start_resolution:
+            raise CocktailError("start_resolution must be 0 in a merge: growing starts from new networks.")
 
 
 SMALL = TrainConfig(
@@ -43,12 +49,12 @@ PRESETS = {
     "paper": CocktailConfig(),
     # For networks of a million parameters and an hour on a CPU: the bundled union is made with it.
     "small": CocktailConfig(
-        root=replace(SMALL, total_kimg=6.0),
-        merge=replace(SMALL, total_kimg=80.0, lr_decay=0.3, anchor_only_kimg=1.0, anchor_kimg=60.0),
-        root_weight=0.25,
+        root=replace(SMALL, total_kimg=4.0),
+        merge=replace(SMALL, total_kimg=10.0, lr=0.0005, ema_kimg=0.5, lr_decay=0.5, anchor_weight=30.0),
+        warm=WarmStartConfig(stage_kimg=(60.0,)),
         class_w_gain=4.0,
         own_rows=True,
-        distill=True,
+        align=True,
     ),
 }
 
@@ -61,33 +67,37 @@ def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> G
     rooted = [root]
     for index, source in enumerate(sources[1:], start=1):
         stage = replace(config.root, seed=ctx.seed + index)
-        rooted.append((yield from ctx.stage(f"root/{'+'.join(source.classes)}", root, source, stage)))
+        rooted.append((yield from ctx.stage(f"root/{_title(source.classes)}", root, source, stage)))
         _record_distances(teachers[index], root, rooted[-1], source.classes, ctx)
     union = average(rooted, _shares(len(rooted), config.root_weight))
     union.card = dict(root.card)
     if config.own_rows:
         _take_own_rows(union, rooted, [source.classes for source in sources])
     ctx.show("average", union)
+    data = AlignedSource(sources, rooted, ctx) if config.align else MixtureSource(sources)
+    if config.align and sum(config.warm.stage_kimg):
+        union = yield from ctx.warm_start("distill", union, data, replace(config.warm, seed=ctx.seed))
     owners = zip(sources, rooted, strict=True)
     anchors = {name: model.generator for source, model in owners for name in source.classes} if config.distill else None
     stage = replace(config.merge, seed=ctx.seed + len(teachers))
-    return (yield from ctx.stage("merge", union, MixtureSource(sources), stage, anchors))
+    return (yield from ctx.stage("merge", union, data, stage, anchors))
 
 
 def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context) -> Gan:
     """The root with the classes of all teachers added once, so that every rooted model shares their random rows.
 
-    A root without a discriminator gets a new one of the generator's architecture and widths, untrained: rooting then has
-    to train it first, and the record says so. Discriminators of the other teachers are not used.
+    A root without a discriminator gets a new one of the generator's architecture and widths, untrained: rooting then
+    has to train it first, and the record says so. Discriminators of the other teachers are not used.
     """
     first, names = teachers[0], [name for teacher in teachers for name in teacher.names]
     if len(teachers) < 2:
         raise CocktailError("a merge needs two models or more; add a source.")
     if len(set(names)) != len(names):
         raise CocktailError(f"class names must differ, found {', '.join(names)}. Name them apart in the recipe.")
-    if first.gan.classes and len(first.names) != len(first.gan.classes):
+    picks = first.picks or first.gan.classes
+    if set(picks) != set(first.gan.classes) or len(picks) != len(first.gan.classes):
         raise CocktailError(
-            f"the root has classes {', '.join(first.gan.classes)}, but only {', '.join(first.picks)} were chosen. "
+            f"the root has classes {', '.join(first.gan.classes)}, but the recipe picks {', '.join(picks)}. "
             "Take all classes of the root, or make another model the root."
         )
     root = first.gan.copy()
@@ -95,9 +105,10 @@ def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context)
         root.discriminator = _new_discriminator(root, ctx.seed)
         ctx.record("root_discriminator", "missing in the source: a new, untrained one is used")
     if root.classes:
-        root.classes = first.names
+        root.classes = tuple(first.names[picks.index(name)] for name in root.classes)
     rng = torch.Generator().manual_seed(ctx.seed)
-    root = root.with_classes(names, rng, class_w_gain=class_w_gain, class_centers=True)
+    # A root that is a union keeps the gain that its rows were trained with.
+    root = root.with_classes(names, rng, class_w_gain=_gain(root) or class_w_gain, class_centers=True)
     root.card = {}
     return root
 
@@ -108,12 +119,12 @@ def _new_discriminator(root: Gan, seed: int) -> torch.nn.Module:
     fields = {name: getattr(root.generator.config, name) for name in shared - {"c_dim"}}
     own = {name: getattr(root.generator.config, name) for name in root.generator.config.__dataclass_fields__}
     own.pop("c_dim")
-    return new_gan(kind.name, own, fields, root.classes, seed).discriminator
+    return new_gan(kind.name, own, fields, root.classes, seed).discriminator.to(root.device)
 
 
 def _record_distances(teacher: Teacher, root: Gan, rooted: Gan, classes: Sequence[str], ctx: Context) -> None:
     """d(root, rooted), and d(root, source) where both have one architecture, as in the paper's Table 2."""
-    name = "+".join(classes)
+    name = _title(classes)
     ctx.record(f"distance/root-rooted/{name}", weight_distance(root, rooted))
     source = teacher.gan
     try:
@@ -128,6 +139,11 @@ def _record_distances(teacher: Teacher, root: Gan, rooted: Gan, classes: Sequenc
         ctx.record(f"distance/root-source/{name}", "not defined: the source has another architecture or other classes")
 
 
+def _title(classes: Sequence[str]) -> str:
+    """What a source is called in the run: its classes, cut short so that a folder can have the name."""
+    return "+".join(classes) if len(classes) < 5 else f"{'+'.join(classes[:3])}+{len(classes) - 3} more"
+
+
 def _gain(gan: Gan) -> float:
     return getattr(gan.generator.config, "class_w_gain", 0.0)
 
@@ -140,7 +156,7 @@ def _shares(count: int, root_weight: float) -> list[float]:
 
 @torch.no_grad()
 def _take_own_rows(union: Gan, rooted: Sequence[Gan], classes: Sequence[Sequence[str]]) -> None:
-    """Copies, for each class, what belongs to it alone in W: the learned row and the centre, from the model rooted on it."""
+    """Copies, for each class, what belongs to it alone in W: learned row and centre, from the model rooted on it."""
     for model, names in zip(rooted, classes, strict=True):
         rows = [union.class_index(name) for name in names]
         for part in ("class_w", "class_w_avg"):

@@ -6,8 +6,9 @@ from typing import Protocol
 
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from cocktail.sources import GanSource, ImageSource
+from cocktail.sources import GanSource, ImageSource, Pairs
 from cocktail.training import Anchors, Progress, TrainConfig
+from cocktail.warmstart import WarmStartConfig
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Context(Protocol):
         self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None
     ) -> Generator[Progress, None, Gan]:
         """Runs one `finetune`, or goes on with it, or returns what it gave when it was finished before."""
+        ...
+
+    def warm_start(
+        self, name: str, student: Gan, source: Pairs, config: WarmStartConfig
+    ) -> Generator[Progress, None, Gan]:
+        """Runs one `warm_start`, or returns what it gave when it was finished before."""
         ...
 
     def record(self, name: str, value: float | str) -> None:

@@ -72,7 +72,8 @@ class Generator(nn.Module):
     def map(self, z: Tensor, c: Tensor | None, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
         """z float32 [N, z_dim], one-hot c [N, c_dim] -> ws float32 [N, 1, z_dim + embed_dim].
 
-        The centre is z = 0, so truncation scales the z part: psi 0 is the class's central picture. One code, no `cutoff`.
+        The centre is z = 0, so truncation scales the z part: psi 0 is the class's central picture. There is one code,
+        and no `cutoff`.
         """
         if self.embed is None:
             e = z.new_zeros(len(z), self.config.embed_dim)
@@ -81,7 +82,7 @@ class Generator(nn.Module):
         return torch.cat([ops.normalize_second_moment(z.float()) * truncation, e], dim=1)[:, None]
 
     def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | None = None) -> Tensor:
-        """ws float32 [N, 1, w_dim] -> pictures float32 [N, 3, H, W]. There are no noise inputs: every mode is the same."""
+        """ws float32 [N, 1, w_dim] -> pictures float32 [N, 3, H, W]; without noise inputs every mode is the same."""
         x = self.input(ws[:, 0]).reshape(len(ws), -1, 4, 4).contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = ops.normalize_second_moment(conv(F.interpolate(x, scale_factor=2, mode="nearest")))
@@ -89,6 +90,9 @@ class Generator(nn.Module):
 
     def track(self, ws: Tensor, c: Tensor | None) -> None:
         """Nothing to track: the centre of z is 0 by construction."""
+
+    def recenter(self, z: Tensor) -> None:
+        """Nothing to set, for the same reason."""
 
     @property
     def layer_resolutions(self) -> tuple[int, ...]:
@@ -100,8 +104,8 @@ class Generator(nn.Module):
     ) -> "Generator":
         """A generator of `count` classes that draws the same pictures for the old ones.
 
-        Without classes the embedding's part of w was zero; a new class starts with a random embedding and input columns of
-        zero, so that the pictures stay. The options exist for StyleGAN2 only; here the class enters w anyway.
+        Without classes the embedding's part of w was zero; a new class starts with a random embedding and input columns
+        of zero, so that the pictures stay. The options exist for StyleGAN2 only; here the class enters w anyway.
         """
         old = self.config
         if count < old.c_dim:

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocktail import ops
@@ -310,6 +311,17 @@ class Generator(nn.Module):
         _copy_matching(new, self)
         new.synthesis.get_submodule(f"b{new.resolution}").torgb.weight.zero_()
         return new.train(self.training)
+
+    @torch.no_grad()
+    def recenter(self, z: Tensor) -> None:
+        """Sets the centres of w to the means over latents z float32 [N, z_dim], class by class."""
+        codes = []
+        for index in range(max(1, self.c_dim)):
+            c = F.one_hot(torch.full((len(z),), index, device=z.device), self.c_dim).float() if self.c_dim else None
+            codes.append(self.mapping(z, c).mean(dim=0))
+        self.mapping.w_avg.copy_(torch.stack(codes).mean(dim=0))
+        if hasattr(self.mapping, "class_w_avg"):
+            self.mapping.class_w_avg.copy_(torch.stack(codes))
 
     @property
     def layer_resolutions(self) -> tuple[int, ...]:

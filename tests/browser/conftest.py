@@ -93,10 +93,15 @@ class Visitor:
     def __init__(self, context, url: str) -> None:
         self.context, self.url, self.faults = context, url, []
         self.page = context.new_page()
-        self.page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+        self.page.on("console", lambda m: self.faults.append(m.text) if self._is_fault(m) else None)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", self._check)
         self.page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+
+    @staticmethod
+    def _is_fault(message) -> bool:
+        # A page that is left tells of the requests that it gave up; that is no fault.
+        return message.type == "error" and "AbortError" not in message.text
 
     def _check(self, request) -> None:
         if not request.url.startswith((self.url, "data:", "blob:")):

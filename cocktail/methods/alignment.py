@@ -1,0 +1,119 @@
+"""Which latent of a source belongs to which latent of the root: found from samples alone, without any image data.
+
+A rooted model draws the source's class from the root's latent, and keeps much of the root's picture: its pose, place,
+background. So its picture of z can be looked up in the source's own latent space: a linear encoder, fitted on samples of
+the source, reads a latent from it, and the rotation that fits best (orthogonal Procrustes, Schoenemann 1966) makes of
+many such pairs a map from the root's z to the source's. A rotation keeps z normal. The source's own generator can then
+be asked for the picture that belongs to z, which is sharper than the rooted model's and as well aligned.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cocktail import ops
+from cocktail.gan import Gan
+from cocktail.methods.registry import Context
+from cocktail.sources import GanSource, MixtureSource
+
+SAMPLES = 6000
+BATCH = 50
+PIXELS = 16
+RIDGE = 1e-2
+
+
+class AlignedSource(MixtureSource):
+    """The samples of all sources, each with the latent of the root that it belongs to.
+
+    `rooted` holds one model for each source, of the same latent space; the first is the root itself, whose latents need
+    no map. The maps are found when pictures are first asked for, since a finished stage asks for none.
+    """
+
+    paired = True
+
+    def __init__(self, sources: Sequence[GanSource], rooted: Sequence[Gan], ctx: Context):
+        super().__init__(sources)
+        self.rooted, self.ctx = tuple(rooted), ctx
+        self._maps: list[list[Tensor]] = []
+
+    def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and the root's latents float32 [n, z_dim]."""
+        if not self._maps:
+            self._maps = self._align()
+        z = torch.randn(len(labels), self.rooted[0].z_dim, generator=rng)
+        images, start = None, 0
+        for source, maps in zip(self.sources, self._maps, strict=True):
+            for index, rotation in enumerate(maps):
+                here = (labels == start + index).nonzero().flatten()
+                if len(here):
+                    part = source.draw(normalized(z[here]) @ rotation, torch.full_like(here, index))
+                    images = part.new_empty(len(labels), *part.shape[1:]) if images is None else images
+                    images[here.to(part.device)] = part
+            start += len(maps)
+        return images, z
+
+    def _align(self) -> list[list[Tensor]]:
+        root, found = self.sources[0], []
+        found.append([torch.eye(root.gan.z_dim) for _ in root.classes])
+        for source, model in zip(self.sources[1:], self.rooted[1:], strict=True):
+            found.append([])
+            for index, name in enumerate(source.classes):
+                rng = torch.Generator().manual_seed(self.ctx.seed + len(found))
+                rotation, agreement = align(model, source, index, rng)
+                found[-1].append(rotation)
+                self.ctx.record(f"alignment/{name}", agreement)
+        return found
+
+
+def normalized(z: Tensor) -> Tensor:
+    """z float32 [N, D] at its typical length sqrt(D): all that a generator sees of it."""
+    return ops.normalize_second_moment(z)
+
+
+@torch.no_grad()
+def align(model: Gan, source: GanSource, index: int, rng: torch.Generator) -> tuple[Tensor, float]:
+    """The rotation from the rooted model's z to the source's, for class number `index` of the source.
+
+    Returns float32 [z_dim of the model, z_dim of the source] and the mean cosine between mapped and encoded latents: 0
+    for unrelated spaces, 1 where the source's latent is known exactly.
+    """
+    name, theirs, ours, targets, latents = source.classes[index], [], [], [], []
+    for _ in range(0, SAMPLES, BATCH):
+        labels = torch.full((BATCH,), index)
+        z = torch.randn(BATCH, source.gan.z_dim, generator=rng)
+        theirs.append(_features(model, source.draw(z, labels)))
+        targets.append(normalized(z))
+        z = torch.randn(BATCH, model.z_dim, generator=rng)
+        ours.append(_features(model, _sample(model, z, name)))
+        latents.append(normalized(z))
+    encoded = _regress(torch.cat(theirs), torch.cat(targets), torch.cat(ours))
+    z = torch.cat(latents)
+    u, _, vt = torch.linalg.svd(z.t() @ encoded, full_matrices=False)
+    rotation = u @ vt
+    return rotation, F.cosine_similarity(z @ rotation, encoded, dim=1).mean().item()
+
+
+def _sample(model: Gan, z: Tensor, name: str) -> Tensor:
+    z = z.to(model.device)
+    return model.generator.synthesize(model.generator.map(z, model.one_hot(name, len(z)))).clamp(-1, 1)
+
+
+def _features(model: Gan, images: Tensor) -> Tensor:
+    """Coarse pixels and the discriminator's last two maps at 4x4: float32 [N, features], on the CPU."""
+    maps = [F.adaptive_avg_pool2d(images, PIXELS)]
+    if model.discriminator is not None:
+        maps += [F.adaptive_avg_pool2d(a, 4) for a in model.discriminator.activations(images)[-3:-1]]
+    return torch.cat([m.flatten(1) for m in maps], dim=1).float().cpu()
+
+
+def _regress(known: Tensor, targets: Tensor, asked: Tensor) -> Tensor:
+    """Ridge regression from `known` [N, F] to `targets` [N, Z], applied to `asked` [M, F]: float32 [M, Z]."""
+    mean, scale = known.mean(dim=0), known.std(dim=0) + 1e-6
+    x = ((known - mean) / scale).double()
+    gram = x.t() @ x / len(x)
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=x.dtype)
+    weights = torch.linalg.solve(gram, x.t() @ targets.double() / len(x))
+    # Rooted pictures lie a little aside of the source's: each set is centred by itself.
+    return (((asked - asked.mean(dim=0)) / scale).double() @ weights).float()
