@@ -16,6 +16,7 @@ test-slow: .venv/.installed-dev
 
 lint: .venv/.installed-dev
 	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
 
 bundle: .venv/.installed
 	.venv/bin/python -m benchmarks.bundle $(ARGS)

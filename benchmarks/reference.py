@@ -3,7 +3,7 @@
 Written from the formulas of StyleGAN2 and StyleGAN2-ADA for this comparison, to do the same arithmetic in the same way:
 modulated weights per picture, applied as one grouped convolution when drawing and by scaling activations when training;
 resampling as zero insertion, padding and depthwise convolution at the full rate; bias, leaky ReLU, gain and clamp as
-separate passes; everything in NCHW memory. `speed.py --peer` shows that it agrees with NVIDIA's own code in output and time.
+separate passes; everything in NCHW memory. `speed.py --peer` shows that it agrees with NVIDIA's in output and time.
 
 Both networks wrap a copy of one of ours, whose parameters they read by name, so they load the same state dicts.
 """
@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from cocktail.networks import stylegan2
 
 
-def upfirdn(x: Tensor, kernel: Tensor, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0), gain: float = 1.0) -> Tensor:
-    """Insert up - 1 zeros after each sample, pad, convolve, keep each `down`-th sample. float [N, C, H, W] -> [N, C, H', W']."""
+def upfirdn(
+    x: Tensor, kernel: Tensor, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0), gain: float = 1.0
+) -> Tensor:
+    """Insert up - 1 zeros after each sample, pad, convolve, keep each `down`-th sample: float [N, C, H, W]."""
     n, c, h, w = x.shape
     spread = x.new_zeros(n, c, h, up, w, up)
     spread[:, :, :, 0, :, 0] = x
@@ -40,7 +42,7 @@ def bias_act(x: Tensor, bias: Tensor | None, lrelu: bool, gain: float = 1.0, cla
 
 
 def resampled_conv(x: Tensor, weight: Tensor, kernel: Tensor, up: int = 1, down: int = 1, groups: int = 1) -> Tensor:
-    """Same-size convolution (weight [O, I/groups, k, k]) with FIR resampling by 2 before or after it. float [N, C, H, W]."""
+    """Same-size convolution (weight [O, I/groups, k, k]) with FIR resampling by 2 before or after it."""
     taps, size = kernel.shape[0], weight.shape[-1]
     if up == 2:
         out, inner = weight.shape[0] // groups, weight.shape[1]
@@ -68,7 +70,14 @@ def linear(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def modulated_conv(
-    x: Tensor, weight: Tensor, styles: Tensor, noise: Tensor | None, kernel: Tensor, up: int, demodulate: bool, fused: bool
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    noise: Tensor | None,
+    kernel: Tensor,
+    up: int,
+    demodulate: bool,
+    fused: bool,
 ) -> Tensor:
     """StyleGAN2, equations 1 to 3: x [N, I, H, W], weight [O, I, k, k], styles [N, I] -> float [N, O, H', W']."""
     n, out = len(x), weight.shape[0]
@@ -134,7 +143,8 @@ class ReferenceGenerator(nn.Module):
 
     def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | None = None) -> Tensor:
         """ws float32 [N, num_ws, w_dim] -> pictures float32 [N, 3, H, W]."""
-        index, img, n = 0, None, len(ws)
+        index, n = 0, len(ws)
+        x = img = None
         for resolution in self.net.synthesis.resolutions:
             block = self.net.synthesis.get_submodule(f"b{resolution}")
             codes = iter(ws[:, index : index + block.num_conv + 1].unbind(dim=1))

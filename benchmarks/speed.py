@@ -4,14 +4,13 @@
     python -m benchmarks.speed --peer DIR                   # and against a checkout of stylegan2-ada-pytorch
     python -m benchmarks.speed --write docs/SPEED.md
 
-Every contestant has the same weights and does the same mathematics, filters and noise included; outputs are compared first.
+Every contestant has the same weights and does the same mathematics, filters and noise included; outputs are compared.
 A ratio is the median over pairs of runs that follow each other, so that other load on the machine hits both sides.
 """
 
 import argparse
 import importlib
 import os
-import platform
 import statistics
 import sys
 import time
@@ -45,7 +44,9 @@ class Case:
 
 def _case(name: str, resolution: int, base: int, widest: int, w_dim: int, layers: int) -> Case:
     sizes = {"img_resolution": resolution, "channel_base": base, "channel_max": widest}
-    return Case(name, GeneratorConfig(**sizes, z_dim=w_dim, w_dim=w_dim, mapping_layers=layers), DiscriminatorConfig(**sizes))
+    return Case(
+        name, GeneratorConfig(**sizes, z_dim=w_dim, w_dim=w_dim, mapping_layers=layers), DiscriminatorConfig(**sizes)
+    )
 
 
 CASES = (
@@ -53,7 +54,9 @@ CASES = (
     _case("medium StyleGAN2: 64 px, base 8192, at most 128", 64, 8192, 128, 512, 8),
     Case(
         "bundled: 64 px, channels 96, 96, 64, 32, 16, no noise, linear input",
-        GeneratorConfig(z_dim=64, w_dim=128, mapping_layers=4, channels=(96, 96, 64, 32, 16), use_noise=False, linear_input=True),
+        GeneratorConfig(
+            z_dim=64, w_dim=128, mapping_layers=4, channels=(96, 96, 64, 32, 16), use_noise=False, linear_input=True
+        ),
         DiscriminatorConfig(channels=(64, 64, 48, 32, 16)),
     ),
 )
@@ -72,7 +75,10 @@ class Contestant:
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
 
     def ready(self) -> "Contestant":
-        adam = [torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.0, 0.99)) for net in (self.generator, self.discriminator)]
+        adam = [
+            torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.0, 0.99))
+            for net in (self.generator, self.discriminator)
+        ]
         return replace(self, optimizers=adam)
 
 
@@ -149,7 +155,7 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def interleaved(runs: dict[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
-    """Seconds of every run in every round; the order turns round each time, so that no contestant always comes first."""
+    """Seconds of every run in every round; the order turns round each time, so that nobody always comes first."""
     # One thread: its own CPU time, which other processes do not lengthen. Several: the time on the wall.
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds = {name: [] for name in runs}
@@ -201,7 +207,9 @@ def measure(case: Case, folder: Path | None, rounds: int) -> list[Row]:
         rows.append(row(case, f"draw, batch {batch}", "draw", batch * repeat, seconds))
     for who in everyone:
         who.generator.train()
-    plain, penalised = ({who.name: lambda who=who, p=p: train(who, z, real, p) for who in everyone} for p in (False, True))
+    plain, penalised = (
+        {who.name: lambda who=who, p=p: train(who, z, real, p) for who in everyone} for p in (False, True)
+    )
     usual, dear = interleaved(plain, rounds), interleaved(penalised, rounds)
     share = 1 / R1_INTERVAL
     mixed = {n: [(1 - share) * a + share * b for a, b in zip(usual[n], dear[n], strict=True)] for n in usual}
@@ -215,7 +223,10 @@ def check_agreement(everyone: list[Contestant], z: Tensor, real: Tensor) -> None
         for mode in (False, True):
             for who in everyone:
                 who.generator.train(mode)
-            outputs = [torch.cat([who.synthesize(who.map(z), "const").flatten(), who.judge(real).flatten()]) for who in everyone]
+            outputs = [
+                torch.cat([who.synthesize(who.map(z), "const").flatten(), who.judge(real).flatten()])
+                for who in everyone
+            ]
             for who, output in zip(everyone[1:], outputs[1:], strict=True):
                 gap = (output - outputs[0]).abs().max().item()
                 print(f"  {who.name} agrees with ours to {gap:.1e}")
@@ -226,7 +237,13 @@ def check_agreement(everyone: list[Contestant], z: Tensor, real: Tensor) -> None
 def table(rows: list[Row]) -> str:
     """The rows as a Markdown table, one ratio column for each opponent."""
     opponents = list(dict.fromkeys(name for r in rows for name in r.ratios))
-    head = ["network", "task", "target", *(f"{n}, ms/image" for n in ("ours", *opponents)), *(f"x {n}" for n in opponents)]
+    head = [
+        "network",
+        "task",
+        "target",
+        *(f"{n}, ms/image" for n in ("ours", *opponents)),
+        *(f"x {n}" for n in opponents),
+    ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for r in rows:
         times = [f"{1000 * r.seconds[n]:.2f}" if n in r.seconds else "-" for n in ("ours", *opponents)]
@@ -238,7 +255,9 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", type=Path, help="a checkout of stylegan2-ada-pytorch")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: the cores of this process")
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: the cores of this process"
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--case", type=int, action="append", help="number of a case, from 0; default all")
     parser.add_argument("--write", type=Path, help="Markdown file for the results")

@@ -1,8 +1,9 @@
-"""Resampling, modulated convolution and activation of StyleGAN2 in plain PyTorch, arranged for speed without compiled ops.
+"""Resampling, modulated convolution and activation of StyleGAN2 in plain PyTorch, fast without compiled ops.
 
-Three facts decide the form, each measured by `benchmarks/speed.py`: a depthwise convolution in channels-last memory is the
-fastest FIR filter that PyTorch offers on a CPU; scaling activations costs less than a grouped convolution with one weight
-per picture; and the gain of a leaky ReLU commutes with it, so it is multiplied into the (small) weights beforehand.
+Three facts decide the form, each measured by `benchmarks/speed.py`: a depthwise convolution in channels-last memory is
+the fastest FIR filter that PyTorch offers on a CPU; scaling activations costs less than a grouped convolution with
+one weight per picture; and the gain of a leaky ReLU commutes with it, so it is multiplied into the (small) weights
+beforehand.
 """
 
 import math
@@ -28,7 +29,7 @@ def _depthwise(kernel: Tensor, x: Tensor, gain: float) -> Tensor:
 
 
 def fir(x: Tensor, kernel: Tensor, pad: tuple[int, int], gain: float = 1.0, stride: int = 1) -> Tensor:
-    """Zero-pad each side by `pad` = (before, after), convolve every channel with `kernel`, keep each `stride`-th sample.
+    """Zero-pad each side by `pad` = (before, after), convolve each channel with `kernel`, keep each `stride`-th sample.
 
     x: float [N, C, H, W]; kernel: float32 [k, k]. Returns float [N, C, (H + sum(pad) - k) // stride + 1, ...].
     """
@@ -84,7 +85,7 @@ def conv2d_down2(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: Tensor)
 
 
 def lrelu(x: Tensor, clamp: float | None = None) -> Tensor:
-    """Leaky ReLU of slope 0.2 in place (the gain is in the weights already), then clamped to +-clamp if one is given."""
+    """Leaky ReLU of slope 0.2 in place (the gain is in the weights already), then clamped to +-clamp if given."""
     x = F.leaky_relu_(x, LRELU_SLOPE)
     return x.clamp(-clamp, clamp) if clamp is not None else x
 

@@ -102,8 +102,6 @@ def test_the_record_holds_the_distances_of_the_papers_table_2(run):
 def test_the_recorded_distances_are_those_of_the_weights(run):
     notes, folder = checkpoints.load(run).card["notes"], run.parent
     rooted, first = checkpoints.load(run / "stages" / "root" / "cat"), checkpoints.load(folder / "dog")
-    pairs = {(g.num_ws, g.resolution) for g in (rooted, first)}
-    assert len(pairs) == 1
     root = prepare_root([teacher(first, "dog"), teacher(checkpoints.load(folder / "cat"), "cat")], 0.0, Memory(3))
     assert notes["distance/root-rooted/cat"] == pytest.approx(weight_distance(root, rooted), rel=1e-6)
 
@@ -146,7 +144,8 @@ def test_identical_teachers_and_no_training_give_the_roots_pictures_for_every_cl
     assert union.classes == ("a", "b", "c")
     for name in union.classes:
         for psi in (1.0, 0.5):
-            assert torch.allclose(union.sample(SEEDS, name, truncation=psi), gan.sample(SEEDS, truncation=psi), atol=2e-5)
+            drawn, expected = union.sample(SEEDS, name, truncation=psi), gan.sample(SEEDS, truncation=psi)
+            assert torch.allclose(drawn, expected, atol=2e-5)
 
 
 def test_the_paper_preset_has_the_papers_numbers():
@@ -305,8 +304,9 @@ def test_teachers_are_left_as_they_were(tiny):
 def test_the_small_preset_runs_from_end_to_end(tiny):
     """The options that the bundled union uses, for a few steps."""
     config = PRESETS["small"]
-    root = replace(config.root, total_kimg=0.024)
-    merge = replace(config.merge, total_kimg=0.048, anchor_only_kimg=0.016, anchor_kimg=0.032)
+    short = {"ema_kimg": 0.005, "lr": 0.005, "total_kimg": 0.048}
+    root = replace(config.root, **short)
+    merge = replace(config.merge, **short, anchor_only_kimg=0.016, anchor_kimg=0.032)
     options = {name: getattr(config, name) for name in ("root_weight", "class_w_gain", "own_rows", "distill")}
     teachers = [teacher(tiny(seed=seed, use_noise=False), name) for seed, name in enumerate(("cat", "dog"))]
     union, _ = merged(teachers, root, merge, **options)

@@ -1,4 +1,4 @@
-"""StyleGAN2 and the custom architecture: published tensor names, agreement with a second formulation, classes, growth."""
+"""StyleGAN2 and the custom architecture: published names, agreement with a second formulation, classes, growth."""
 
 import math
 import time
@@ -69,7 +69,7 @@ def draw(network, z, c=None, **options):
 
 
 def published_generator_layout(channels, classes, z_dim, w_dim, mapping_layers):
-    """Names and shapes of a conditional generator in NVIDIA's PyTorch checkpoints; `channels`: resolution -> channels."""
+    """Names and shapes of a conditional generator in NVIDIA's PyTorch checkpoints; `channels`: by resolution."""
     layout = {"mapping.embed.weight": (w_dim, classes), "mapping.embed.bias": (w_dim,), "mapping.w_avg": (w_dim,)}
     for i in range(mapping_layers):
         layout[f"mapping.fc{i}.weight"] = (w_dim, z_dim + w_dim if i == 0 else w_dim)
@@ -208,7 +208,9 @@ def test_gradient_penalties_agree_with_the_reference_formulation():
     def path_length(network):
         ws = network.map(latent(2), None)
         images = network.synthesize(ws)
-        (gradient,) = torch.autograd.grad((images * torch.randn(images.shape, generator=rng())).sum(), ws, create_graph=True)
+        (gradient,) = torch.autograd.grad(
+            (images * torch.randn(images.shape, generator=rng())).sum(), ws, create_graph=True
+        )
         gradient.square().sum(dim=2).mean(dim=1).sqrt().sum().backward()
         return {name: p.grad for name, p in network.named_parameters() if name.endswith("conv1.weight")}
 
@@ -261,7 +263,9 @@ def test_r1_penalty_has_the_right_gradient(name):
     assert gradcheck(penalty, [value])
 
 
-@pytest.mark.parametrize("name", ["b8.conv0.weight", "b8.conv1.affine.weight", "b8.torgb.weight", "b4.conv1.affine.bias"])
+@pytest.mark.parametrize(
+    "name", ["b8.conv0.weight", "b8.conv1.affine.weight", "b8.torgb.weight", "b4.conv1.affine.bias"]
+)
 def test_path_length_penalty_has_the_right_gradient(name):
     config = stylegan2.GeneratorConfig(img_resolution=8, z_dim=4, w_dim=3, mapping_layers=1, channels=(3, 2))
     torch.manual_seed(0)
@@ -460,7 +464,9 @@ def test_an_absurd_discriminator_config_is_refused(options):
         stylegan2.DiscriminatorConfig(**(SMALL_D | options))
 
 
-@pytest.mark.parametrize("options", [{"channels": (16,)}, {"channels": (16,) * 10}, {"channels": (10**9, 16)}, {"z_dim": 0}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"channels": (16,)}, {"channels": (16,) * 10}, {"channels": (10**9, 16)}, {"z_dim": 0}], ids=str
+)
 def test_an_absurd_custom_config_is_refused(options):
     with pytest.raises(CocktailError, match=next(iter(options))):
         custom.GeneratorConfig(**(CUSTOM_G | options))

@@ -165,4 +165,3 @@ def _about(models: Models, ref: str | None) -> str:
         f".by-class label:nth-of-type({i + 2}){{{colours.style(name)}}}" for i, name in enumerate(names[:200])
     )
     return f"<style>{rules}</style>{chips(names)}{device}"
-

@@ -2,6 +2,7 @@
 
 import html
 import json
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 from torch import Tensor
@@ -14,6 +15,7 @@ from ui import base, colours, sheet
 from ui.models import Loaded, Models
 
 PREVIEW = 8  # pictures on a card
+CARDS: WeakKeyDictionary[Loaded, str] = WeakKeyDictionary()  # a card lives as long as its model is in memory
 SCORES = (("frechet", "Fréchet"), ("floor", "floor"), ("class_accuracy", "accuracy"), ("precision", "precision"),
           ("recall", "recall"))  # fmt: skip
 TEMPLATE = '<div class="library">${value}</div>'
@@ -65,9 +67,8 @@ def build(page: base.Page) -> None:
     if not models.public:
         gr.on([path.submit, go.click], base.polite(open_path), [path, page.opened], outputs, show_progress="minimal",
               show_progress_on=path, **quiet)  # fmt: skip
-    # Cards load every model, so they are made when somebody looks, and again when a model was opened.
-    gr.on([page.tabs.select, page.blocks.load], base.polite(show), page.opened, cards, show_progress="hidden",
-          trigger_mode="always_last", **quiet)  # fmt: skip
+    # Cards load every model, so they are made when somebody looks.
+    page.tabs.select(base.polite(show), page.opened, cards, show_progress="hidden", trigger_mode="always_last", **quiet)
 
 
 def gallery(models: Models, refs: list[str]) -> str:
@@ -75,7 +76,10 @@ def gallery(models: Models, refs: list[str]) -> str:
     cards = []
     for ref in dict.fromkeys(refs):
         try:
-            cards.append(card(models.get(ref)))
+            loaded = models.get(ref)
+            if loaded not in CARDS:
+                CARDS[loaded] = card(loaded)
+            cards.append(CARDS[loaded])
         except CocktailError as error:
             name, reason = html.escape(model_name(ref)), html.escape(str(error))
             cards.append(f'<article class="model broken"><h2>{name}</h2><p>{reason}</p></article>')
@@ -99,7 +103,7 @@ def card(loaded: Loaded) -> str:
         f'<article class="model">{_preview(loaded)}<div class="body">'
         f'<header><h2>{title}</h2><button type="button" data-ref="{ref}">'
         f'Open<span class="sr"> {title}</span></button></header>'
-        f'{base.chips(gan.classes) or _unconditional()}{description}'
+        f"{base.chips(gan.classes) or _unconditional()}{description}"
         f'<p class="facts">{" · ".join(facts)}</p>{_scores(about.get("scores"))}{_list(origin)}'
         f"<details><summary>More about this model</summary>{_list(more)}</details></div></article>"
     )

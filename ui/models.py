@@ -19,7 +19,7 @@ DEFAULT = "bundled/union"
 CAPACITY = 6  # models in memory; the bundled ones are 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loaded:
     """A model in memory, ready to draw."""
 

@@ -121,4 +121,3 @@ def _item(pick: Pick) -> dict:
     source = "data:image/png;base64," + base64.b64encode(pick.thumbnail).decode()
     return {"id": pick.id, "name": pick.name, "made": pick.made, "src": source, "light": light, "dark": dark,
             "plain": pick.label is None}  # fmt: skip
-

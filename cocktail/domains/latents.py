@@ -8,17 +8,21 @@ from cocktail.errors import CocktailError
 
 
 def factors_to_latents(domain: Domain, factors: dict[str, Tensor], z_dim: int, rng: torch.Generator) -> Tensor:
-    """Factors (name -> float32 [N]) as standard normal latents: float32 [N, z_dim].
+    """Factors (name -> float32 [N]) as latents of length sqrt(z_dim): float32 [N, z_dim].
 
     A continuous factor passes through the normal quantile function, a binary one gives the sign of a normal number;
-    what is left of z is noise; one random rotation mixes all of it.
+    the rest of z is noise of a random direction that fills the length up; one random rotation mixes all of it. For
+    z_dim well above the number of factors the result is close to normal.
+
+    The length matters since a mapping network sees z at unit rms only: were it free, it would scale every factor by an
+    unknown amount, and the best fit would be a blur.
 
     Raises:
-        CocktailError: z has fewer dimensions than the domain has factors.
+        CocktailError: z has no dimension left besides the domain's factors.
     """
-    if z_dim < len(domain.factors):
+    if z_dim <= len(domain.factors):
         raise CocktailError(
-            f"z_dim is {z_dim}; {domain.name} has {len(domain.factors)} factors, so it must be as many."
+            f"z_dim is {z_dim}; {domain.name} has {len(domain.factors)} factors, so it must be greater."
         )
     columns = []
     for name in domain.factors:
@@ -27,6 +31,8 @@ def factors_to_latents(domain: Domain, factors: dict[str, Tensor], z_dim: int, r
             columns.append(torch.randn(value.shape, generator=rng).abs() * (2 * value - 1))
         else:
             columns.append(torch.special.ndtri(((value - low) / (high - low)).clamp(1e-4, 1 - 1e-4)))
-    noise = torch.randn(len(columns[0]), z_dim - len(columns), generator=rng)
+    known = torch.stack(columns, dim=1)
+    noise = torch.randn(len(known), z_dim - len(columns), generator=rng)
+    left = (z_dim - known.square().sum(dim=1, keepdim=True)).clamp(min=0).sqrt()
     rotation = torch.linalg.qr(torch.randn(z_dim, z_dim, generator=rng))[0]
-    return torch.cat([torch.stack(columns, dim=1), noise], dim=1) @ rotation
+    return torch.cat([known, noise * left / noise.norm(dim=1, keepdim=True)], dim=1) @ rotation

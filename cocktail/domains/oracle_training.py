@@ -109,9 +109,7 @@ def degrade(img: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return out.clamp_(-1, 1), torch.cat([amount, coarseness], 1)
 
 
-def loss(
-    oracle: Oracle, img: Tensor, labels: Tensor, targets: Tensor, known: Tensor, degradation: Tensor
-) -> Tensor:
+def loss(oracle: Oracle, img: Tensor, labels: Tensor, targets: Tensor, known: Tensor, degradation: Tensor) -> Tensor:
     """Cross-entropy of class and binary factors, squared error of the others and (weakly) of the degradation."""
     hidden = oracle.embedding(img)
     raw = oracle.raw_factors(hidden)[torch.arange(len(img)), labels]

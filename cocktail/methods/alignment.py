@@ -1,10 +1,10 @@
 """Which latent of a source belongs to which latent of the root: found from samples alone, without any image data.
 
 A rooted model draws the source's class from the root's latent, and keeps much of the root's picture: its pose, place,
-background. So its picture of z can be looked up in the source's own latent space: a linear encoder, fitted on samples of
-the source, reads a latent from it, and the rotation that fits best (orthogonal Procrustes, Schoenemann 1966) makes of
-many such pairs a map from the root's z to the source's. A rotation keeps z normal. The source's own generator can then
-be asked for the picture that belongs to z, which is sharper than the rooted model's and as well aligned.
+background. So its picture of z can be looked up in the source's own latent space: a linear encoder, fitted on samples
+of the source, reads a latent from it, and the rotation that fits best (orthogonal Procrustes, Schoenemann 1966) makes
+of many such pairs a map from the root's z to the source's. A rotation keeps z normal. The source's own generator can
+then be asked for the picture that belongs to z, which is sharper than the rooted model's and as well aligned.
 """
 
 from collections.abc import Sequence

@@ -131,9 +131,7 @@ def _match(gan: Gan, references: Sequence[ImageSource]) -> dict[str, tuple[Image
     return pairs
 
 
-def _measure(
-    source: ImageSource, index: int, name: str, rng: torch.Generator, setup: _Setup
-) -> Iterator[int]:
+def _measure(source: ImageSource, index: int, name: str, rng: torch.Generator, setup: _Setup) -> Iterator[int]:
     """Streams n pictures of a class through the extractor; yields the size of each batch, returns what it measured."""
     extractor = setup.extractor
     reader = extractor if isinstance(extractor, FactorReader) and name in extractor.classes else None

@@ -105,8 +105,8 @@ def _resolutions(config: GeneratorConfig | DiscriminatorConfig) -> list[int]:
 
 
 class MappingNetwork(nn.Module):
-    """z and class to w: float32 [N, z_dim], one-hot [N, c_dim] -> float32 [N, w_dim] (StyleGAN2-ADA, appendix; layers of
-    512 with learning-rate multiplier 0.01). Without z it maps the class alone, as the discriminator needs."""
+    """z and class to w: float32 [N, z_dim], one-hot [N, c_dim] -> float32 [N, w_dim] (StyleGAN2-ADA, appendix; layers
+    of 512 with learning-rate multiplier 0.01). Without z it maps the class alone, as the discriminator needs."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class MappingNetwork(nn.Module):
         return x if self.class_w is None else x + self.class_w_gain * (c.float() @ self.class_w)
 
     def center(self, c: Tensor | None) -> Tensor:
-        """The point that truncation draws towards: the class's own centre where one is kept. float32 [N or 1, w_dim]."""
+        """The point that truncation draws towards, the class's own where one is kept: float32 [N or 1, w_dim]."""
         if c is not None and hasattr(self, "class_w_avg"):
             return c.float() @ self.class_w_avg
         return self.w_avg[None]
@@ -335,7 +335,7 @@ class Generator(nn.Module):
         The embedding's old rows are rescaled by sqrt(new / old) since its gain is 1/sqrt(classes); new rows are random.
         A generator without classes gets an embedding with random rows, and the first layer's new inputs start at zero:
         it draws exactly what it drew before, for every class, until training tells the classes apart. `options`
-        (class_w_gain, class_centers) switch on parts that start neutral too. `count` below the present number is an error.
+        (class_w_gain, class_centers) switch on parts that start neutral too. A `count` below the present is an error.
         """
         old = self.config
         if count < old.c_dim:
@@ -475,8 +475,8 @@ class Discriminator(nn.Module):
     def grown(self) -> "Discriminator":
         """A discriminator of twice the resolution whose verdict on an upsampled picture is close to the old one.
 
-        The new block's residual branch starts at a tenth, and its 1x1 skip convolution is the least-squares fit that makes
-        the new features of a colour equal those that the old `fromrgb` computed from it.
+        The new block's residual branch starts at a tenth, and its 1x1 skip convolution is the least-squares fit that
+        makes the new features of a colour equal those that the old `fromrgb` computed from it.
         """
         size, old = 2 * self.resolution, self.get_submodule(f"b{self.resolution}")
         new = Discriminator(replace(self.config, img_resolution=size)).to(next(self.parameters()).device)
@@ -497,8 +497,8 @@ class Discriminator(nn.Module):
         """A discriminator of `count` classes whose verdict on the old ones stays (GAN Cocktail, appendix A).
 
         A discriminator without classes has one output row. It becomes cmap_dim rows, each that row / sqrt(cmap_dim),
-        and the class mapping's last layer starts with a bias that makes each mapped class 1 plus a random part: the logit
-        is the old one times the mean of the mapped class, close to 1 for every class, and no sign is turned over.
+        and the class mapping's last layer starts with a bias that makes each mapped class 1 plus a random part: the
+        logit is the old one times the mean of the mapped class, close to 1 for every class, and no sign is turned over.
         """
         old = self.config
         if count < old.c_dim:

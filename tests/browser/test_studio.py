@@ -225,7 +225,9 @@ def test_a_foreign_picture_is_refused_with_a_reason(visit, tmp_path):
     before = visitor.sources()
     path = tmp_path / "photo.png"
     PIL.Image.new("RGB", (64, 64), "red").save(path)
-    visitor.page.locator("#open-picture").locator("xpath=preceding-sibling::input[@type='file'][1]").set_input_files(path)
+    visitor.page.locator("#open-picture").locator("xpath=preceding-sibling::input[@type='file'][1]").set_input_files(
+        path
+    )
     visitor.notice("holds no settings")
     assert visitor.sources() == before
 
