@@ -31,11 +31,11 @@ UNION = "union"
 SAMPLES = 2000
 LICENCE = "apache-2.0"
 GENERATOR = {
-    "img_resolution": RESOLUTION, "z_dim": 16, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 1.0,
+    "img_resolution": RESOLUTION, "z_dim": 64, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 1.0,
     "channels": (96, 96, 64, 32, 16), "use_noise": False, "linear_input": True,
 }  # fmt: skip
 DISCRIMINATOR = {"img_resolution": RESOLUTION, "channels": (64, 64, 48, 32, 16)}
-WARM = WarmStartConfig(start_resolution=16, stage_kimg=(12.0, 20.0, 44.0))
+WARM = WarmStartConfig(start_resolution=16, stage_kimg=(24.0, 48.0, 240.0))
 SOURCE = replace(SMALL, total_kimg=6.0, lr=0.0005, ema_kimg=0.5, lr_decay=0.5, anchor_weight=30.0)
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,12 +27,13 @@ from cocktail.images import grid
 from cocktail.methods.registry import Teacher, get
 from cocktail.recipe import Recipe, Source, plain
 from cocktail.sources import ImageSource, Pairs
-from cocktail.training import Anchors, Progress, TrainConfig, TrainState, finetune, start_state
-from cocktail.warmstart import WarmStartConfig
+from cocktail.training import Anchors, Progress, State, TrainConfig, TrainState, finetune, start_state
+from cocktail.warmstart import FitState, WarmStartConfig
 
 STATE, LOG = "state.safetensors", "log.jsonl"
 SAVE_SEC = 60.0
 COLUMNS = 8
+StageConfig = TrainConfig | WarmStartConfig
 
 
 @dataclass(frozen=True)
@@ -101,46 +102,48 @@ class RunContext:
     ) -> Generator[Progress, None, Gan]:
         """Runs one stage of training, or continues it, or loads what it gave."""
         self.images_seen += int(config.total_kimg * 1000)
+
+        def train(state: TrainState) -> Iterator[Progress]:
+            return finetune(student, source, config, anchors=anchors, state=state, report_images=self.report_images)
+
+        return (yield from self._stage(name, student, config, start_state, train))
+
+    def warm_start(
+        self, name: str, student: Gan, source: Pairs, config: WarmStartConfig
+    ) -> Generator[Progress, None, Gan]:
+        """Fits the student's generator to a source that knows its latents, or continues, or loads what that gave."""
+        self.images_seen += int(1000 * sum(config.stage_kimg))
+
+        def fit(state: FitState) -> Iterator[Progress]:
+            return warmstart.warm_start(student, source, config, state=state, report_images=self.report_images)
+
+        return (yield from self._stage(name, student, config, FitState, fit))
+
+    def _stage(
+        self, name: str, student: Gan, config: StageConfig, start: Callable[[Gan, StageConfig], State],
+        run: Callable[[State | None], Iterator[Progress]],
+    ) -> Generator[Progress, None, Gan]:  # fmt: skip
         finished = self._finished(name, config)
         if finished is not None:
             return finished.to(student.device)
-        state = self._restore(name, student, config)
+        state = self._restore(name, student, config, start)
         self.run.trim_log(name, state.images if state else 0)
-        saved = time.monotonic()
-        training = finetune(student, source, config, anchors=anchors, state=state, report_images=self.report_images)
+        steps, saved = run(state), time.monotonic()
         while True:
             try:
-                progress = next(training)
+                progress = next(steps)
             except StopIteration as stop:
                 result = self._finish(name, stop.value, config)
                 (self.run.folder / STATE).unlink(missing_ok=True)
                 return result
             self.run.log(stage=name, images=progress.images, total=progress.total_images, **progress.losses)
             if time.monotonic() - saved > SAVE_SEC:
-                self._save(name, progress.state)
+                self._save(name, progress.state, config)
                 self.show(f"{name}-{progress.images // 1000:05d}", progress.state.student())
                 saved = time.monotonic()
             yield replace(progress, stage=name)
 
-    def warm_start(
-        self, name: str, student: Gan, source: Pairs, config: WarmStartConfig
-    ) -> Generator[Progress, None, Gan]:
-        """Fits the student's generator to a source that knows its latents, or loads what an earlier fit gave."""
-        self.images_seen += int(1000 * sum(config.stage_kimg))
-        finished = self._finished(name, config)
-        if finished is not None:
-            return finished.to(student.device)
-        self.run.trim_log(name)
-        fitting = warmstart.warm_start(student, source, config, self.report_images)
-        while True:
-            try:
-                progress = next(fitting)
-            except StopIteration as stop:
-                return self._finish(name, stop.value, config)
-            self.run.log(stage=name, images=progress.images, total=progress.total_images, **progress.losses)
-            yield replace(progress, stage=name)
-
-    def _finished(self, name: str, config: TrainConfig | WarmStartConfig) -> Gan | None:
+    def _finished(self, name: str, config: StageConfig) -> Gan | None:
         """What a stage gave when it was finished before; None where it was not."""
         folder = self.run.stage(name)
         if not checkpoints.native.is_folder(folder):
@@ -150,17 +153,19 @@ class RunContext:
             raise CocktailError(f"{folder} was made with another config. Start this recipe in a new folder.")
         return finished
 
-    def _finish(self, name: str, result: Gan, config: TrainConfig | WarmStartConfig) -> Gan:
+    def _finish(self, name: str, result: Gan, config: StageConfig) -> Gan:
         result.card = {"config": plain(config)}
         checkpoints.save(result, self.run.stage(name))
         self.show(name, result)
         return result
 
-    def _save(self, name: str, state: TrainState) -> None:
-        tensors, metadata = state.state_dict(), {"stage": json.dumps({"name": name, "config": plain(state.config)})}
+    def _save(self, name: str, state: State, config: StageConfig) -> None:
+        tensors, metadata = state.state_dict(), {"stage": json.dumps({"name": name, "config": plain(config)})}
         write_atomically(self.run.folder / STATE, lambda partial: save_file(tensors, partial, metadata=metadata))
 
-    def _restore(self, name: str, student: Gan, config: TrainConfig) -> TrainState | None:
+    def _restore(
+        self, name: str, student: Gan, config: StageConfig, start: Callable[[Gan, StageConfig], State]
+    ) -> State | None:
         path = self.run.folder / STATE
         if not path.is_file():
             return None
@@ -169,7 +174,7 @@ class RunContext:
                 described = json.loads(stored.metadata()["stage"])
             if described != {"name": name, "config": json.loads(json.dumps(plain(config)))}:
                 return None
-            state = start_state(student, config)
+            state = start(student, config)
             state.load_state_dict(load_file(path))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CocktailError(f"{path} cannot be read ({error}). Remove it: the stage then starts again.") from error

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -51,14 +52,32 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Progress:
-    """A report from inside a stage. `state`, where there is one, can be saved, and its student can draw samples."""
+    """A report from inside a stage. Its state can be saved, and the state's student can draw samples."""
 
     images: int
     total_images: int
     elapsed_sec: float
     losses: Mapping[str, float]
-    state: "TrainState | None"
+    state: "State"
     stage: str = ""
+
+
+class State(Protocol):
+    """What a stage needs to go on after an interruption."""
+
+    images: int
+
+    def student(self) -> Gan:
+        """The student as it is now."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything as tensors, for a file."""
+        ...
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes up what a state of the same student and config gave."""
+        ...
 
 
 Anchors = Mapping[str, nn.Module]  # class -> frozen generator, of the student's classes, to follow on shared z
@@ -124,8 +143,7 @@ class TrainState:
         for name in ("generator", "discriminator", "ema"):
             tensors |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
         for name in ("g_optimizer", "d_optimizer"):
-            for index, values in getattr(self, name).state_dict()["state"].items():
-                tensors |= {f"{name}.{index}.{k}": v for k, v in values.items()}
+            tensors |= optimizer_tensors(getattr(self, name), name)
         return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
@@ -134,18 +152,32 @@ class TrainState:
         while self.resolution < resolution:
             self.grow()
         for name in ("generator", "discriminator", "ema"):
-            part = {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}
-            getattr(self, name).load_state_dict(part, strict=True)
+            getattr(self, name).load_state_dict(under(name, tensors), strict=True)
         for name in ("g_optimizer", "d_optimizer"):
-            optimizer, values = getattr(self, name), {}
-            for key, value in tensors.items():
-                if key.startswith(name + "."):
-                    _, index, field_name = key.split(".")
-                    values.setdefault(int(index), {})[field_name] = value.clone()
-            optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+            load_optimizer(getattr(self, name), under(name, tensors))
         self.path_length = tensors["path_length"].clone()
         self.rng.set_state(tensors["rng"].cpu())
         self.noise_rng.set_state(tensors["noise_rng"].cpu())
+
+
+def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose flat names begin with "<name>.", without that beginning."""
+    return {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, name: str) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, under flat names."""
+    states = optimizer.state_dict()["state"].items()
+    return {f"{name}.{index}.{key}": value for index, values in states for key, value in values.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Takes up what `optimizer_tensors` gave, without its name in front; rates and betas stay the optimiser's own."""
+    values: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, field_name = key.split(".")
+        values.setdefault(int(index), {})[field_name] = value.clone()
+    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def adversarial_losses(kind: str, real: Tensor, fake: Tensor) -> Tensor:

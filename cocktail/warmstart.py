@@ -11,7 +11,7 @@ Merging has no drawings and never sees a factor.
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +23,7 @@ from cocktail.gan import Gan
 from cocktail.images import resize
 from cocktail.options import check_options, option
 from cocktail.sources import Pairs
-from cocktail.training import Progress
+from cocktail.training import Progress, load_optimizer, optimizer_tensors, under
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,68 @@ class WarmStartConfig:
         check_options(self)
 
 
-def warm_start(student: Gan, source: Pairs, config: WarmStartConfig, report_images: int = 1000) -> Iterator[Progress]:
+class FitState:
+    """Everything that a fit needs to go on: generator, its average, optimiser, random generator, counters."""
+
+    def __init__(self, student: Gan, config: WarmStartConfig):
+        self.template, self.config = student, config
+        self.generator = _smallest(student, config) if config.start_resolution else copy.deepcopy(student.generator)
+        self.rng = torch.Generator().manual_seed(config.seed)
+        self.stage = self.step = self.images = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.generator.train().requires_grad_(True)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), betas=(0.9, 0.99))
+
+    @property
+    def steps(self) -> int:
+        """Of the present stage."""
+        return math.ceil(1000 * self.config.stage_kimg[self.stage] / self.config.batch)
+
+    @property
+    def last(self) -> bool:
+        return self.stage == len(self.config.stage_kimg) - 1
+
+    def next_stage(self) -> None:
+        """Goes on from the average at twice the resolution; the optimiser starts anew."""
+        self.generator = _grown(self.average, self.config.seed)
+        self.stage, self.step = self.stage + 1, 0
+        self._begin()
+
+    def student(self) -> Gan:
+        """The student with the averaged generator, shared with the state, not copied."""
+        return replace(self.template, generator=self.average)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors of the state under flat names, with counters and random generator as tensors too."""
+        tensors = {"counters": torch.tensor([self.stage, self.step, self.images]), "rng": self.rng.get_state()}
+        for name in ("generator", "average"):
+            tensors |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
+        tensors |= optimizer_tensors(self.optimizer, "optimizer")
+        return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes up a saved state; the config and the architecture must be those that it was saved with."""
+        stage, step, self.images = tensors["counters"].tolist()
+        while self.stage < stage:
+            self.next_stage()
+        self.step = step
+        for name in ("generator", "average"):
+            getattr(self, name).load_state_dict(under(name, tensors), strict=True)
+        load_optimizer(self.optimizer, under("optimizer", tensors))
+        self.rng.set_state(tensors["rng"].cpu())
+
+
+def warm_start(
+    student: Gan, source: Pairs, config: WarmStartConfig, *, state: FitState | None = None, report_images: int = 1000
+) -> Iterator[Progress]:
     """Fits a generator to the source's pairs; yields Progress, returns the student with that generator.
 
-    The loss is L1 at full, half and quarter resolution. With a `start_resolution` a new generator of the student's
-    architecture is grown, the resolution doubling from stage to stage. The discriminator stays as it is.
+    The loss is that of `fit_loss`. With a `start_resolution` a new generator of the student's architecture is grown,
+    the resolution doubling from stage to stage. The discriminator stays as it is. A `state` that was loaded goes on
+    where it was saved.
 
     Raises:
         CocktailError: the source knows no latents, a class that the student lacks, the architecture cannot grow, or the
@@ -60,27 +117,23 @@ def warm_start(student: Gan, source: Pairs, config: WarmStartConfig, report_imag
     if not config.start_resolution and len(config.stage_kimg) != 1:
         raise CocktailError(f"stage_kimg has {len(config.stage_kimg)} entries; without growth there is one stage.")
     ids = torch.tensor([student.class_index(name) for name in source.classes] if student.classes else [])
-    rng, started, seen = torch.Generator().manual_seed(config.seed), time.monotonic(), 0
-    total = int(1000 * sum(config.stage_kimg))
-    generator = _smallest(student, config) if config.start_resolution else copy.deepcopy(student.generator).train()
-    for stage, kimg in enumerate(config.stage_kimg):
-        generator = _grown(generator, config.seed) if stage else generator
-        average = copy.deepcopy(generator).requires_grad_(False)
-        optimizer = torch.optim.Adam(generator.parameters(), betas=(0.9, 0.99))
-        steps, last = math.ceil(1000 * kimg / config.batch), stage == len(config.stage_kimg) - 1
-        for step in range(steps):
-            optimizer.param_groups[0]["lr"] = config.lr * _rate(step, steps, last)
-            labels = torch.randint(len(source.classes), (config.batch,), generator=rng)
-            images, z = source.sample_pairs(labels, rng)
-            wanted = resize(images.to(student.device), generator.resolution)
+    state, started, total = state or FitState(student, config), time.monotonic(), int(1000 * sum(config.stage_kimg))
+    while True:
+        while state.step < state.steps:
+            state.optimizer.param_groups[0]["lr"] = config.lr * _rate(state.step, state.steps, state.last)
+            labels = torch.randint(len(source.classes), (config.batch,), generator=state.rng)
+            images, z = source.sample_pairs(labels, state.rng)
             c = student.one_hot(ids[labels], len(labels)) if len(ids) else None
-            loss = _descend(generator, optimizer, z.to(student.device), c, wanted)
-            _follow(average, generator, 0.5 ** (config.batch / max(1e-8, 1000 * config.ema_kimg)))
-            seen += config.batch
-            if seen % report_images < config.batch:
-                yield Progress(seen, total, time.monotonic() - started, {"l1": loss}, None)
-        generator = average.requires_grad_(True)
-    generator.recenter(torch.randn(4096, student.z_dim, generator=rng).to(student.device))
+            losses = _descend(state, z.to(student.device), c, images.to(student.device))
+            state.step += 1
+            state.images += config.batch
+            if state.images % report_images < config.batch:
+                yield Progress(state.images, total, time.monotonic() - started, losses, state)
+        if state.last:
+            break
+        state.next_stage()
+    generator = state.average.requires_grad_(True)
+    generator.recenter(torch.randn(4096, student.z_dim, generator=state.rng).to(student.device))
     return replace(student, generator=generator, card={})
 
 
@@ -96,7 +149,7 @@ def _smallest(student: Gan, config: WarmStartConfig) -> nn.Module:
 def _grown(generator: nn.Module, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + generator.resolution)
-        return generator.grown().requires_grad_(True)
+        return generator.grown()
 
 
 def _rate(step: int, steps: int, last: bool) -> float:
@@ -105,20 +158,31 @@ def _rate(step: int, steps: int, last: bool) -> float:
     return min(1.0, (step + 1) / 30) * (max(0.03, left / 0.6) if last and left < 0.6 else 1.0)
 
 
-def _descend(
-    generator: nn.Module, optimizer: torch.optim.Optimizer, z: Tensor, c: Tensor | None, wanted: Tensor
-) -> float:
-    drawn = generator.synthesize(generator.map(z, c))
-    loss = F.l1_loss(drawn, wanted)
+def _descend(state: FitState, z: Tensor, c: Tensor | None, wanted: Tensor) -> dict[str, float]:
+    """One step of Adam and of the average; returns the errors of the pixels before it."""
+    drawn = state.generator.synthesize(state.generator.map(z, c))
+    loss, l1, l2 = fit_loss(drawn, resize(wanted, state.generator.resolution))
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    state.optimizer.step()
+    keep = 0.5 ** (state.config.batch / max(1e-8, 1000 * state.config.ema_kimg))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(state.average.parameters()), list(state.generator.parameters()), 1 - keep)
+    return {"l1": l1.item(), "l2": l2.item()}
+
+
+def fit_loss(drawn: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a fit, and its parts |d| and d^2 of the pixels alone; pictures float32 [N, 3, H, W].
+
+    Absolute errors of pixels at three scales and of the differences between neighbours, which ask for sharp edges;
+    squared errors of the same, since to absolute ones alone a small thing that moves, like a mouth, is best left out.
+    """
+    l1, l2 = F.l1_loss(drawn, wanted), F.mse_loss(drawn, wanted)
+    loss = l1 + 4 * l2
+    for axis in (2, 3):
+        a, b = drawn.diff(dim=axis), wanted.diff(dim=axis)
+        loss = loss + 2 * F.l1_loss(a, b) + 4 * F.mse_loss(a, b)
     for _ in range(2):
         drawn, wanted = F.avg_pool2d(drawn, 2), F.avg_pool2d(wanted, 2)
         loss = loss + F.l1_loss(drawn, wanted)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, generator: nn.Module, keep: float) -> None:
-    torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - keep)
+    return loss, l1, l2
