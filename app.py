@@ -28,11 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     import ui
     from cocktail.errors import CocktailError
+    from cocktail.hardware import available_threads
     from ui.base import ASSETS, head
-    from ui.models import Models, cores
+    from ui.models import Models
     from ui.theme import Studio
 
-    torch.set_num_threads(cores())
+    torch.set_num_threads(available_threads())
     models = Models([chosen.model] if chosen.model else [], chosen.public)
     if chosen.model:
         try:

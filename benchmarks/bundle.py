@@ -17,6 +17,7 @@ from tqdm import tqdm
 from benchmarks import bundle_report
 from cocktail import checkpoints, domains, runs
 from cocktail.gan import Gan, new_gan
+from cocktail.hardware import available_threads
 from cocktail.methods.cocktail import PRESETS, SMALL
 from cocktail.metrics.evaluate import evaluate
 from cocktail.metrics.features import OracleFeatures
@@ -55,7 +56,7 @@ def train(name: str, folder: Path) -> None:
 def merge(folder: Path) -> None:
     """Merges the bundled sources; no drawing is touched."""
     sources = tuple(Source(f"bundled/{name}", names=(name,)) for name in domains.names())
-    recipe = Recipe(sources, seed=1, threads=runs.available_threads(), config=PRESETS["small"])
+    recipe = Recipe(sources, seed=1, threads=available_threads(), config=PRESETS["small"])
     gan = _follow(runs.execute(recipe, folder, folder.exists()), UNION)
     gan.card["licence"] = LICENCE
     checkpoints.save(gan, checkpoints.ASSETS / UNION)
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bundle", description=main.__doc__)
     parser.add_argument("steps", nargs="*", default=steps, metavar="STEP", help=f"some of {', '.join(steps)}")
     parser.add_argument("--runs", type=Path, default=Path("runs/bundle"), help="where unfinished work is kept")
-    parser.add_argument("--jobs", type=int, default=runs.available_threads(), help="sources trained at once")
+    parser.add_argument("--jobs", type=int, default=available_threads(), help="sources trained at once")
     args = parser.parse_args()
     unknown = set(args.steps) - set(steps)
     if unknown:

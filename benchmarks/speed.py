@@ -10,7 +10,6 @@ A ratio is the median over pairs of runs that follow each other, so that other l
 
 import argparse
 import importlib
-import os
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.reference import ReferenceDiscriminator, ReferenceGenerator
+from cocktail.hardware import available_threads
 from cocktail.networks.stylegan2 import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from cocktail.training import gradient_penalty
 
@@ -255,9 +255,7 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", type=Path, help="a checkout of stylegan2-ada-pytorch")
-    parser.add_argument(
-        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: the cores of this process"
-    )
+    parser.add_argument("--threads", type=int, default=available_threads(), help="default: the cores of this process")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--case", type=int, action="append", help="number of a case, from 0; default all")
     parser.add_argument("--write", type=Path, help="Markdown file for the results")

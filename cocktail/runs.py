@@ -8,8 +8,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import os
-import platform
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from cocktail import checkpoints, warmstart
+from cocktail import checkpoints, hardware, warmstart
 from cocktail.checkpoints import write_atomically, write_text
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
@@ -200,26 +198,14 @@ def prepare(folder: str | Path, resume: bool, description: str) -> Run:
     return Run(folder)
 
 
-def available_threads() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def hardware(device: str) -> str:
-    """What a result was made on, for its card."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"{device}, {platform.machine()}, {torch.get_num_threads()} threads"
-
-
 def execute(recipe: Recipe, folder: str | Path, resume: bool = False, report_images: int = 1000) -> Iterator[Progress]:
     """Performs a merge in this process; yields Progress, leaves the union in <folder>/result and returns it.
 
     Raises:
         CocktailError: a source cannot be loaded or has changed since the run began, or as the method says.
     """
-    torch.set_num_threads(recipe.threads or available_threads())
-    _check_device(recipe.device)
+    torch.set_num_threads(recipe.threads or hardware.available_threads())
+    hardware.check_device(recipe.device)
     teachers = [_teacher(source, recipe.device) for source in recipe.sources]
     run = prepare(folder, resume, recipe.to_yaml())
     _check_sources(run, teachers)
@@ -231,7 +217,7 @@ def execute(recipe: Recipe, folder: str | Path, resume: bool = False, report_ima
         "description": f"{get(recipe.method).title} of {len(teachers)} generators, made without a training image.",
         "parents": [{"ref": s.ref, "classes": list(t.names), "licence": t.gan.card.get("licence", "unknown")}
                     for s, t in zip(recipe.sources, teachers, strict=True)],
-        "recipe": recipe.to_dict(), "images_seen": ctx.images_seen, "hardware": hardware(recipe.device),
+        "recipe": recipe.to_dict(), "images_seen": ctx.images_seen, "hardware": hardware.describe(recipe.device),
         "minutes": run.minutes(), "notes": ctx.notes,
     }  # fmt: skip
     checkpoints.save(union, run.result)
@@ -255,7 +241,7 @@ def train_source(
     `description` is plain data that makes the run recognisable: with the configs it is the folder's recipe.yaml. `warm`
     asks for a warm start, which needs a source that knows its latents.
     """
-    torch.set_num_threads(threads or available_threads())
+    torch.set_num_threads(threads or hardware.available_threads())
     text = json.dumps({**description, "warm_start": warm and plain(warm), "config": plain(config)}, indent=1) + "\n"
     run = prepare(folder, resume, text)
     ctx = RunContext(run, config.seed, report_images)
@@ -267,19 +253,11 @@ def train_source(
         "parents": [],
         "images_seen": ctx.images_seen,
         "recipe": json.loads(text),
-        "hardware": hardware(str(student.device)),
+        "hardware": hardware.describe(str(student.device)),
         "minutes": run.minutes(),
     }
     checkpoints.save(gan, run.result)
     return gan
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise CocktailError(f"device is {name!r}, which this machine does not offer ({reason}); try cpu.") from error
 
 
 def _teacher(source: Source, device: str) -> Teacher:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["errors", "seeds", "options", "ops", "images", "networks", "gan", "domains", "sources", "checkpoints",
-         "metrics", "training", "methods", "recipe", "runs", "commands"]  # fmt: skip
+ORDER = ["errors", "seeds", "options", "hardware", "ops", "images", "networks", "gan", "domains", "sources",
+         "checkpoints", "metrics", "training", "warmstart", "methods", "recipe", "runs", "commands"]  # fmt: skip
 HOUSE = ["cocktail", "editing", "ui", "app"]
 ENGINE_NEEDS = {"torch", "numpy", "PIL", "safetensors", "sklearn", "yaml", "cocktail"}
 OUTSIDE = {ROOT / "cocktail" / "__main__.py", ROOT / "cocktail" / "__init__.py"}

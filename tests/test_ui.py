@@ -14,11 +14,12 @@ import ui
 from cocktail.checkpoints import save
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
+from cocktail.hardware import available_threads
 from cocktail.networks.stylegan2 import Generator, GeneratorConfig
 from cocktail.seeds import parse_seeds
 from editing.recipes import PictureRecipe
 from ui import base, colours, library, sheet, shelf
-from ui.models import Models, cores
+from ui.models import Models
 from ui.plan import ALL, MAX_PICTURES, Settings, opening, plan, resized, seed_text, shuffled
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +84,7 @@ def test_no_model_and_no_such_model_say_what_to_do(models):
 
 
 def test_cores_are_at_least_one_and_at_most_those_of_the_machine():
-    assert 1 <= cores() <= (os.cpu_count() or 1)
+    assert 1 <= available_threads() <= (os.cpu_count() or 1)
 
 
 # Sample
@@ -197,6 +198,12 @@ def test_a_card_shows_what_a_model_says_of_itself_and_trusts_none_of_it(models, 
     for words in ("16 × 16", "1.5", "0.25", "floor", "Recipe", "&lt;b&gt;"):
         assert words in made
     assert made.count("<img") == 8
+
+
+def test_a_card_names_the_models_that_a_merge_was_made_from(models, tmp_path):
+    parents = [{"ref": "bundled/cat", "classes": ["cat"], "licence": "mit"}, {"ref": "/home/me/pug"}, "me/owl"]
+    made = library.card(models.get(str(write(tmp_path / "merged", parents=parents))))
+    assert "<dt>Made from</dt><dd>cat, pug, owl</dd>" in made and "/home" not in made.split("<details>")[0]
 
 
 def test_a_card_survives_nonsense_in_its_model_card(models, tmp_path):

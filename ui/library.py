@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 from torch import Tensor
 
+from cocktail.checkpoints import modelcard
 from cocktail.errors import CocktailError
 from cocktail.networks import architecture_of
 from editing.latents import draw
@@ -91,7 +92,7 @@ def card(loaded: Loaded) -> str:
     gan, about = loaded.gan, loaded.gan.card
     facts = [f"{gan.resolution} × {gan.resolution}", f"{_short(gan.num_parameters)} parameters",
              architecture_of(gan.generator).name, f"w+ {gan.num_ws} × {gan.w_dim}"]  # fmt: skip
-    parents = ", ".join(model_name(str(parent)).removeprefix("bundled/") for parent in about.get("parents") or [])
+    parents = ", ".join(model_name(ref).removeprefix("bundled/") for ref in modelcard.parents(about))
     origin = [("Made from", parents), ("Licence", about.get("licence"))]
     more = [("Reference", loaded.ref), ("Fingerprint", loaded.fingerprint),
             ("Images seen", _count(about.get("images_seen"))), ("Trained on", about.get("hardware")),

@@ -1,6 +1,5 @@
 """The models that the page can use, and a cache of those in memory."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -96,17 +95,6 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def cores() -> int:
-    """The processor cores that this process may use: affinity and the container's share, whichever is less."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        count = min(count, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no control groups here, or "max": no limit
-        pass
-    return count
 
 
 def describe_device(device: torch.device) -> str:

@@ -33,12 +33,12 @@ def render(gan: Gan) -> str:
 
 
 def _front_matter(gan: Gan) -> dict:
-    parents = _parents(gan.card)
+    made_from = parents(gan.card)
     # The Hub links to models of its own only: owner/name, and nothing that names a file or a bundled model.
-    hub = [name for name in parents if re.fullmatch(r"[\w-]+/[\w.-]+", name) and not name.startswith("bundled/")]
+    hub = [name for name in made_from if re.fullmatch(r"[\w-]+/[\w.-]+", name) and not name.startswith("bundled/")]
     licence = str(gan.card.get("licence") or "").lower()
     front: dict = {"library_name": "gan-cocktail", "pipeline_tag": "unconditional-image-generation"}
-    front["tags"] = (["merge"] if parents else []) + ["gan", architecture_of(gan.generator).name]
+    front["tags"] = (["merge"] if made_from else []) + ["gan", architecture_of(gan.generator).name]
     if hub:
         front |= {"base_model": hub, "base_model_relation": "merge"}
     if licence in LICENCES:
@@ -56,17 +56,17 @@ def facts(gan: Gan) -> dict[str, object]:
         "resolution": f"{gan.resolution} x {gan.resolution}",
         "parameters of the generator": f"{gan.num_parameters:,}",
         "discriminator": "included" if gan.discriminator else "not included",
-        "made from": ", ".join(_parents(card)) or None,
+        "made from": ", ".join(parents(card)) or None,
         "images seen in training": card.get("images_seen"),
         "hardware": card.get("hardware"),
         "licence": card.get("licence"),
     }
 
 
-def _parents(card: dict) -> list[str]:
+def parents(card: dict) -> list[str]:
     """References to the models that this one was made from; a card keeps each as a name, or as an object with "ref"."""
-    parents = card.get("parents")
-    found = parents if isinstance(parents, list) else []
+    given = card.get("parents")
+    found = given if isinstance(given, list) else []
     return [str(parent.get("ref", "")) if isinstance(parent, dict) else str(parent) for parent in found]
 
 

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from cocktail import domains, runs
@@ -14,6 +13,7 @@ from cocktail.commands.base import add_config, read_config, register
 from cocktail.commands.merge import add_run_options, follow
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan, new_gan
+from cocktail.hardware import check_device
 from cocktail.networks import ARCHITECTURES, Architecture
 from cocktail.recipe import build, plain
 from cocktail.sources import DomainSource, FolderSource, ImageSource
@@ -25,7 +25,7 @@ SMALL = TrainConfig(total_kimg=100, batch=8, lr=0.0025, loss="relativistic", gam
                     ema_rampup=0.05, lr_decay=0.15)  # fmt: skip
 CHANNELS = (64, 64, 48, 32, 16)  # at 4, 8, 16, 32, 64 px; 16 beyond
 # What a small network gains from; fields that an architecture lacks are left out.
-SMALL_NET: dict[str, Any] = {"z_dim": 32, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 1.0,
+SMALL_NET: dict[str, Any] = {"z_dim": 64, "w_dim": 128, "mapping_layers": 4, "mapping_lr_multiplier": 1.0,
                              "use_noise": False, "linear_input": True}  # fmt: skip
 KIMG_BEFORE_GROWTH = 15.0
 MIN_POOL, MAX_POOL = 500, 20_000  # drawings
@@ -43,7 +43,7 @@ def _options(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{part}", nargs="+", default=[], metavar="FIELD=VALUE", help=text)
     command.add_argument("--warm-kimg", nargs="+", type=float, default=[], metavar="KIMG",
                          help="drawn domains: fit the generator to latents of known factors before, this long at each "
-                              "resolution up to the last; the bundled sources: 12 20 44")  # fmt: skip
+                              "resolution up to the last; the bundled sources: 24 48 240")  # fmt: skip
     command.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all (default: %(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     add_config(command, SMALL)
@@ -56,7 +56,7 @@ def train(args: argparse.Namespace) -> None:
     generator = _network(kind, "generator", args)
     discriminator = _network(kind, "discriminator", args)
     config = _grow(read_config(TrainConfig, args), args)
-    student = new_gan(kind.name, generator, discriminator, seed=config.seed).to(_device(args.device))
+    student = new_gan(kind.name, generator, discriminator, seed=config.seed).to(check_device(args.device, "--device"))
     source, warm = _source(args.source, student, config, bool(args.warm_kimg)), _warm_start(args, config)
     described = {"train": args.source, "architecture": kind.name, "threads": args.threads, "device": args.device}
     described |= {part: plain(getattr(student, part).config) for part in ("generator", "discriminator")}
@@ -130,12 +130,3 @@ def _source(text: str, student: Gan, config: TrainConfig, paired: bool) -> Image
         known = ", ".join(domains.names())
         raise CocktailError(f"{text!r} is neither a drawn domain ({known}) nor a folder or zip of pictures.")
     return FolderSource(text, student.resolution)
-
-
-def _device(name: str) -> str:
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise CocktailError(f"--device is {name!r}, which this machine does not offer ({reason}); try cpu") from error
-    return name

@@ -33,7 +33,8 @@ def union(tmp_path_factory) -> Path:
     config = GeneratorConfig(
         img_resolution=64, z_dim=32, c_dim=4, w_dim=32, mapping_layers=2, channels=(24, 24, 16, 12, 8)
     )
-    card = {"title": "Test union", "description": "Untrained.", "licence": "Apache-2.0", "parents": ["bundled/cat"],
+    card = {"title": "Test union", "description": "Untrained.", "licence": "Apache-2.0",
+            "parents": [{"ref": "bundled/cat", "classes": ["cat"]}],
             "scores": {"cat": {"frechet": 1.25, "floor": 0.2, "class_accuracy": 0.995, "recall": 0.6}}}  # fmt: skip
     gan = Gan(Generator(config).eval().requires_grad_(False), None, ("face", "cat", "dog", "car"), card)
     with torch.no_grad():  # of the order of trained pictures: untrained ones are nearly all black or white
