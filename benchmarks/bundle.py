@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from benchmarks import bundle_report
 from cocktail import checkpoints, domains, runs
 from cocktail.gan import Gan, new_gan
 from cocktail.hardware import available_threads
+from cocktail.images import to_uint8
 from cocktail.methods.cocktail import PRESETS, SMALL
 from cocktail.metrics.evaluate import evaluate
 from cocktail.metrics.features import OracleFeatures
@@ -37,7 +39,7 @@ GENERATOR = {
 }  # fmt: skip
 DISCRIMINATOR = {"img_resolution": RESOLUTION, "channels": (64, 64, 48, 32, 16)}
 WARM = WarmStartConfig(start_resolution=16, stage_kimg=(24.0, 48.0, 240.0))
-SOURCE = replace(SMALL, total_kimg=6.0, lr=0.0005, ema_kimg=0.5, lr_decay=0.5, anchor_weight=30.0)
+SOURCE = replace(SMALL, total_kimg=40.0, lr=0.001, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0)
 
 
 def train(name: str, folder: Path) -> None:
@@ -87,7 +89,29 @@ def score(name: str) -> None:
         gan.card["scores"]["all"] = asdict(drawn.union)
         against = evaluate(gan, models, extractor, SAMPLES)
         gan.card["scores_against_sources"] = {label: asdict(scores) for label, scores in against.classes.items()}
+        gan.card["shared_factors"] = shared_factors(gan)
     checkpoints.save(gan, checkpoints.ASSETS / name)
+
+
+def shared_factors(gan: Gan, n: int = 1000) -> dict[str, dict[str, float]]:
+    """What one z means in several classes: class -> factor -> correlation over n latents.
+
+    The two sides are the oracle's readings of that class's pictures and of the first class's. Binary factors, and those
+    that one of the two classes lacks, are left out.
+    """
+    reader, readings = OracleFeatures(), {}
+    for label in gan.classes:
+        found = reader.read(to_uint8(gan.sample(range(n), label)), label).factors
+        known = domains.get(label)
+        readings[label] = {name: found[name] for name in known.factors if name not in known.binary}
+    first, *others = gan.classes
+    return {
+        label: {
+            name: torch.corrcoef(torch.stack([values, readings[label][name]]))[0, 1].item()
+            for name, values in readings[first].items() if name in readings[label]
+        }
+        for label in others
+    }  # fmt: skip
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """Writes docs/RESULTS.md: what the bundled models are, how they were made, how they score, uncurated grids."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -8,6 +10,7 @@ from PIL import Image
 
 from cocktail import checkpoints, domains
 from cocktail.checkpoints import write_text
+from cocktail.domains.oracle import CONFIG, FOLDER
 from cocktail.gan import Gan
 from cocktail.images import grid
 
@@ -43,6 +46,9 @@ def keep(path: Path) -> None:
 
 def page(sources: dict[str, Gan], union: Gan) -> str:
     """The page as Markdown."""
+    meaning = union.card["shared_factors"]
+    shared = list(dict.fromkeys(factor for row in meaning.values() for factor in row))
+    oracle = json.loads((FOLDER / CONFIG).read_text(encoding="utf-8"))
     parts = [
         "# Results: the bundled models",
         "Made by `make bundle`. Every number below is read from the models' cards, where the run that measured it "
@@ -65,9 +71,25 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         ),  # fmt: skip
         "## The union against samples of its sources",
         _table(_HEADER, [_scores(n, s) for n, s in union.card["scores_against_sources"].items()]),
+        "## The numbers to reach",
+        _table(["what", "for", "reached", "wanted", ""], [_goal(*goal) for goal in goals(sources, union)]),
         "## What the merge recorded",
         "Weight distance d(A, B) of the paper's Table 2: L2 per tensor of the generator, mean over tensors.",
         _table(["quantity", "value"], [[k, _number(v)] for k, v in union.card["notes"].items()]),
+        "## One latent, every class",
+        f"Correlation over 1000 latents of what the oracle reads in the {union.classes[0]} of a z and in another class "
+        "of the same z. The merge never saw a factor; 0 would be spaces that have nothing to do with each other.",
+        _table(
+            ["class", *shared],
+            [[name, *(_number(row.get(key)) for key in shared)] for name, row in meaning.items()],
+        ),
+        "## The judge",
+        "The oracle reads class and factors from a picture; its embedding (128 numbers) is what the scores compare. On "
+        f"{oracle['training']['held_out']} held-out drawings of each class:",
+        _table(
+            ["class", "accuracy", "R2 of continuous factors, accuracy of binary ones"],
+            [_judged(name, entry) for name, entry in oracle["held_out"].items()],
+        ),
         "## Uncurated pictures",
         "Seeds in order, truncation psi 1. Rows of the union are its classes, each column is one z.",
         *(f"**{name}**\n\n![{COLUMNS * ROWS} samples of {name}](pictures/{name}.png)" for name in sources),
@@ -76,6 +98,36 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         "**average of the rooted models, before merging**\n\n![samples before fine-tuning](pictures/average.png)",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def goals(sources: dict[str, Gan], union: Gan) -> Iterator[tuple[str, str, float, float, bool]]:
+    """What was wanted of the bundled models: (what, for which, reached, wanted, whether less is better)."""
+    scale = union.card["distances"]["face-cat"]
+    for name, gan in sources.items():
+        own, merged = gan.card["scores"][name], union.card["scores"][name]
+        yield "score, % of the distance face-cat", name, 100 * own["frechet"] / scale, 2.0, True
+        yield "score, multiple of the source's", f"union, {name}", merged["frechet"] / own["frechet"], 1.5, True
+        for title, scores in ((name, own), (f"union, {name}", merged)):
+            yield "class accuracy", title, scores["class_accuracy"], 0.99, False
+            yield (
+                "yaw sd, multiple of the drawings'",
+                title,
+                scores["yaw_std"] / scores["reference_yaw_std"],
+                0.8,
+                False,
+            )
+            yield "recall", title, scores["recall"], 0.5, False
+
+
+def _goal(what: str, who: str, reached: float, wanted: float, less: bool) -> list[str]:
+    met = reached <= wanted if less else reached >= wanted
+    limit = f"{'at most' if less else 'at least'} {wanted:g}"
+    return [what, who, f"{reached:.3g}", limit, "" if met else "**missed**"]
+
+
+def _judged(name: str, entry: dict) -> list[str]:
+    factors = ", ".join(f"{factor} {value:.2f}" for factor, value in entry["factors"].items())
+    return [name, f"{entry['accuracy']:.4f}", factors]
 
 
 _HEADER = ["class", "score", "floor", "class accuracy", "precision", "recall", "yaw sd", "yaw sd of reference"]

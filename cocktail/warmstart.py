@@ -109,7 +109,7 @@ def warm_start(
         CocktailError: the source knows no latents, a class that the student lacks, the architecture cannot grow, or the
             stages do not end at the student's resolution.
     """
-    if not source.paired:
+    if not getattr(source, "paired", False):
         raise CocktailError("a warm start needs a source that knows its latents, such as a drawn domain with a z_dim.")
     ends_at = (config.start_resolution << len(config.stage_kimg)) // 2
     if config.start_resolution and ends_at != student.resolution:
