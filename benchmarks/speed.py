@@ -10,6 +10,7 @@ A ratio is the median over pairs of runs that follow each other, so that other l
 
 import argparse
 import importlib
+import platform
 import statistics
 import sys
 import time
@@ -24,6 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.reference import ReferenceDiscriminator, ReferenceGenerator
+from cocktail import domains
+from cocktail.checkpoints import write_text
 from cocktail.hardware import available_threads
 from cocktail.networks.stylegan2 import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from cocktail.training import gradient_penalty
@@ -252,6 +255,42 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def drawings(rounds: int, batch: int = 200) -> dict[str, float]:
+    """Drawings per second of each domain at 64 px: the median over rounds."""
+    rng, found = torch.Generator().manual_seed(0), {}
+    for name in domains.names():
+        runs = {name: lambda name=name: domains.get(name).draw(batch, rng, resolution=64)}
+        found[name] = batch / statistics.median(interleaved(runs, rounds)[name])
+    return found
+
+
+def page(rows: list[Row], drawn: dict[str, float]) -> str:
+    """The results as Markdown."""
+    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine())
+    clock = "CPU time" if torch.get_num_threads() == 1 else "time on the wall"
+    parts = [
+        "# Speed",
+        "Written by `python -m benchmarks.speed --write docs/SPEED.md`. "
+        f"{cpu}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32; {clock}.",
+        "Every contestant has the same weights and does the same mathematics, filters and noise included; their "
+        "outputs agree to 1e-4. `reference` is NVIDIA's formulation without compiled operations "
+        "(`benchmarks/reference.py`): grouped convolution when drawing, scaled activations when training. `peer`, where "
+        "it is named, is NVIDIA's own code. A ratio above 1 means that ours is faster; it is the median over runs that "
+        "alternate. A training step is one of the generator and one of the discriminator, with R1 in every 16th.",
+        table(rows),
+        "## Drawn domains",
+        "Drawings per second at 64 px, in batches of 200; training takes them from a pool.",
+        "| " + " | ".join(drawn) + " |\n|" + "---|" * len(drawn) + "\n| "
+        + " | ".join(f"{speed:.0f}" for speed in drawn.values()) + " |",
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", type=Path, help="a checkout of stylegan2-ada-pytorch")
@@ -267,6 +306,8 @@ def main() -> None:
         print(CASES[index].name, flush=True)
         rows += measure(CASES[index], options.peer, options.rounds)
         print(table(rows[-3:]), flush=True)
+    if options.write:
+        write_text(options.write, page(rows, drawings(options.rounds)))
 
 
 if __name__ == "__main__":
