@@ -275,8 +275,9 @@ def page(rows: list[Row], drawn: dict[str, float]) -> str:
         "Every contestant has the same weights and does the same mathematics, filters and noise included; their "
         "outputs agree to 1e-4. `reference` is NVIDIA's formulation without compiled operations "
         "(`benchmarks/reference.py`): grouped convolution when drawing, scaled activations when training. `peer`, "
-        "where it is named, is NVIDIA's own code. A ratio above 1 means that ours is faster; it is the median over runs "
-        "that alternate. A training step is one of the generator and one of the discriminator, with R1 in every 16th.",
+        "where it is named, is NVIDIA's own code. A ratio above 1 means that ours is faster; it is the median "
+        "over runs that alternate. A training step is one of the generator and one of the discriminator, with R1 "
+        "in every 16th.",
         table(rows),
         "## Drawn domains",
         "Drawings per second at 64 px, in batches of 200; training takes them from a pool.",
