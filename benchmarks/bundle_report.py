@@ -56,6 +56,8 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         "drawings) beside them: 0 is out of reach. Scores are better when low; accuracy, precision and recall when "
         "high.",
         "## How they were made",
+        how_sources(next(iter(sources.values())).card["recipe"]),
+        how_union(union.card["recipe"]["config"]),
         _table(
             ["model", "images seen", "minutes", "hardware"],
             [_made(n, g) for n, g in {**sources, "union": union}.items()],
@@ -98,6 +100,30 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         "**average of the rooted models, before merging**\n\n![samples before fine-tuning](pictures/average.png)",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def how_sources(recipe: dict) -> str:
+    """What was done to a source, in words, from its recipe."""
+    fit, config = recipe["warm_start"], recipe["config"]
+    sizes = [f"{kimg:g} kimg at {fit['start_resolution'] << i} px" for i, kimg in enumerate(fit["stage_kimg"])]
+    return (
+        f"**Sources.** First a fit ({', '.join(sizes)}): the factors of a drawing, made normal and rotated at random, "
+        "are its latent, and a growing generator learns the drawing that belongs to it. Then adversarial training "
+        f"({config['total_kimg']:g} kimg, {config['loss']} loss, R1 and R2) that stays near those pairs."
+    )
+
+
+def how_union(config: dict) -> str:
+    """What the merge did, in words, from its recipe."""
+    root, fit, merge = config["root"]["total_kimg"], sum(config["warm"]["stage_kimg"]), config["merge"]["total_kimg"]
+    return (
+        f"**Union.** The cocktail: rooting of each source on the face ({root:g} kimg each), the average of all, and an "
+        f"adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a class "
+        "embedding in W; the rooted models tell which latent of a source belongs to which of the root "
+        f"(`cocktail/methods/alignment.py`); the average is fitted to the samples so aligned ({fit:g} kimg), and the "
+        "merge stays near them. No drawing and no reading of the oracle took part. The paper's own recipe is the preset "
+        "`paper`."
+    )
 
 
 def goals(sources: dict[str, Gan], union: Gan) -> Iterator[tuple[str, str, float, float, bool]]:

@@ -1,0 +1,67 @@
+"""The models that come with the program: all there, small, and as good as their cards say."""
+
+from dataclasses import asdict
+
+import pytest
+import yaml
+
+from benchmarks.bundle_report import goals
+from cocktail import checkpoints, domains
+from cocktail.metrics import DrawnDomains, OracleFeatures, evaluate
+from cocktail.recipe import Recipe
+
+SOURCES = domains.names()
+
+
+@pytest.fixture(scope="module")
+def union():
+    return checkpoints.load("bundled/union")
+
+
+def test_four_sources_and_their_union_are_bundled():
+    assert set(checkpoints.bundled()) == {*SOURCES, "union"}
+
+
+def test_the_assets_are_small():
+    assert sum(path.stat().st_size for path in checkpoints.ASSETS.rglob("*") if path.is_file()) < 40e6
+
+
+@pytest.mark.parametrize("name", [*SOURCES, "union"])
+def test_a_bundled_model_is_whole(name):
+    gan = checkpoints.load(f"bundled/{name}")
+    assert gan.resolution == 64 and gan.discriminator is not None
+    assert gan.classes == (tuple(SOURCES) if name == "union" else ())
+    assert gan.card["licence"] == "apache-2.0" and gan.card["images_seen"] > 0 and gan.card["minutes"] > 0
+
+
+def test_the_union_was_made_from_the_bundled_sources_by_a_recipe_that_can_be_run_again(union):
+    recipe = Recipe.from_yaml(checkpoints.ASSETS / "union" / "recipe.yaml")
+    assert [source.ref for source in recipe.sources] == [f"bundled/{name}" for name in SOURCES]
+    assert recipe.to_dict() == union.card["recipe"]
+    assert "domain" not in yaml.safe_dump(union.card["recipe"])
+
+
+def test_the_union_is_as_large_as_a_source_but_for_its_classes(union):
+    source = checkpoints.load("bundled/face")
+    assert union.num_parameters < 1.05 * source.num_parameters
+
+
+@pytest.mark.parametrize("name", [*SOURCES, "union"])
+def test_a_bundled_model_reaches_its_recorded_scores(name):
+    gan = checkpoints.load(f"bundled/{name}")
+    recorded = gan.card["scores"]
+    classes = gan.classes or (name,)
+    n = recorded[classes[0]]["n"]
+    found = evaluate(gan, [DrawnDomains(classes, gan.resolution)], OracleFeatures(), n).classes
+    for label in classes:
+        assert asdict(found[label]) == pytest.approx(recorded[label], rel=0.05, abs=0.02), label
+
+
+def test_the_bundled_models_reach_the_numbers_that_were_wanted(union):
+    sources = {name: checkpoints.load(f"bundled/{name}") for name in SOURCES}
+    missed = [
+        f"{what}, {who}: {reached:.3g}, wanted {wanted:g}"
+        for what, who, reached, wanted, less in goals(sources, union)
+        if (reached > wanted if less else reached < wanted)
+    ]
+    assert not missed
