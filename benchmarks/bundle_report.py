@@ -117,12 +117,12 @@ def how_union(config: dict) -> str:
     """What the merge did, in words, from its recipe."""
     root, fit, merge = config["root"]["total_kimg"], sum(config["warm"]["stage_kimg"]), config["merge"]["total_kimg"]
     return (
-        f"**Union.** The cocktail: rooting of each source on the face ({root:g} kimg each), the average of all, and an "
-        f"adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a class "
+        f"**Union.** The cocktail: rooting of each source on the face ({root:g} kimg each), the average of all, and "
+        f"an adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a class "
         "embedding in W; the rooted models tell which latent of a source belongs to which of the root "
         f"(`cocktail/methods/alignment.py`); the average is fitted to the samples so aligned ({fit:g} kimg), and "
-        "the merge stays near them. No drawing and no reading of the oracle took part. The paper's own recipe is the preset "
-        "`paper`."
+        "the merge stays near them. No drawing and no reading of the oracle took part. The paper's own recipe is "
+        "the preset `paper`."
     )
 
 

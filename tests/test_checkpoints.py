@@ -1,6 +1,7 @@
 """The native format: round trips, and a reason for everything that cannot be loaded."""
 
 import json
+import os
 import resource
 import shutil
 
@@ -141,6 +142,16 @@ def test_saving_over_a_file_is_refused(tmp_path):
     with pytest.raises(CocktailError, match="cannot be written"):
         checkpoints.save(small_gan(), tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no umask")
+def test_others_may_read_a_model_where_the_umask_lets_them(tmp_path):
+    before = os.umask(0o022)
+    try:
+        folder = checkpoints.save(small_gan(), tmp_path / "shared")
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o644"}
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):

@@ -18,7 +18,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode  # as the umask has it; safetensors would leave the file to its owner alone
         write(partial)
+        partial.chmod(mode)
         _flush(partial)
         os.replace(partial, path)
         _flush(path.parent)
