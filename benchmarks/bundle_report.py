@@ -57,7 +57,7 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         "high.",
         "## How they were made",
         how_sources(next(iter(sources.values())).card["recipe"]),
-        how_union(union.card["recipe"]["config"]),
+        how_union(union.card["recipe"]),
         _table(
             ["model", "images seen", "minutes", "hardware"],
             [_made(n, g) for n, g in {**sources, "union": union}.items()],
@@ -113,13 +113,14 @@ def how_sources(recipe: dict) -> str:
     )
 
 
-def how_union(config: dict) -> str:
+def how_union(recipe: dict) -> str:
     """What the merge did, in words, from its recipe."""
-    root, fit, merge = config["root"]["total_kimg"], sum(config["warm"]["stage_kimg"]), config["merge"]["total_kimg"]
+    config, root = recipe["config"], recipe["sources"][recipe["root"]]["names"][0]
+    kimg, fit, merge = config["root"]["total_kimg"], sum(config["warm"]["stage_kimg"]), config["merge"]["total_kimg"]
     return (
-        f"**Union.** The cocktail: rooting of each source on the face ({root:g} kimg each), the average of all, and "
-        f"an adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a class "
-        "embedding in W; the rooted models tell which latent of a source belongs to which of the root "
+        f"**Union.** The cocktail: rooting of each source on the {root} ({kimg:g} kimg each), the average of all, "
+        f"and an adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a "
+        "class embedding in W; the rooted models tell which latent of a source belongs to which of the root "
         f"(`cocktail/methods/alignment.py`); the average is fitted to the samples so aligned ({fit:g} kimg), and "
         "the merge stays near them. No drawing and no reading of the oracle took part. The paper's own recipe is "
         "the preset `paper`."
@@ -128,7 +129,7 @@ def how_union(config: dict) -> str:
 
 def goals(sources: dict[str, Gan], union: Gan) -> Iterator[tuple[str, str, float, float, bool]]:
     """What was wanted of the bundled models: (what, for which, reached, wanted, whether less is better)."""
-    scale = union.card["distances"]["face-cat"]
+    scale = next(far for pair, far in union.card["distances"].items() if {"face", "cat"} == set(pair.split("-")))
     for name, gan in sources.items():
         own, merged = gan.card["scores"][name], union.card["scores"][name]
         yield "score, % of the distance face-cat", name, 100 * own["frechet"] / scale, 2.0, True

@@ -20,8 +20,7 @@ from cocktail.sources import GanSource, MixtureSource
 
 SAMPLES = 6000
 BATCH = 50
-PIXELS = 16
-RIDGE = 1e-2
+RIDGE = 10.0  # heavy: the encoder is asked about pictures of another model than it was fitted on
 
 
 class AlignedSource(MixtureSource):
@@ -101,10 +100,8 @@ def _sample(model: Gan, z: Tensor, name: str) -> Tensor:
 
 
 def _features(model: Gan, images: Tensor) -> Tensor:
-    """Coarse pixels and the discriminator's last two maps at 4x4: float32 [N, features], on the CPU."""
-    maps = [F.adaptive_avg_pool2d(images, PIXELS)]
-    if model.discriminator is not None:
-        maps += [F.adaptive_avg_pool2d(a, 4) for a in model.discriminator.activations(images)[-3:-1]]
+    """The discriminator's last two maps at 4x4: float32 [N, features], on the CPU."""
+    maps = [F.adaptive_avg_pool2d(a, 4) for a in model.discriminator.activations(images)[-3:-1]]
     return torch.cat([m.flatten(1) for m in maps], dim=1).float().cpu()
 
 
