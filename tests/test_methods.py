@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cocktail import checkpoints, methods, runs
+from cocktail import checkpoints, methods, runs, warmstart
 from cocktail.errors import CocktailError
 from cocktail.gan import latents, weight_distance
 from cocktail.methods.cocktail import PRESETS, CocktailConfig, cocktail, prepare_root
@@ -34,6 +34,11 @@ class Memory:
     def stage(self, name, student, source, config, anchors=None):
         result = yield from finetune(student, source, config, anchors=anchors)
         self.stages[name] = (student, source, config, anchors, result)
+        return result
+
+    def warm_start(self, name, student, source, config):
+        result = yield from warmstart.warm_start(student, source, config)
+        self.stages[name] = (student, source, config, None, result)
         return result
 
     def record(self, name, value):
@@ -301,15 +306,18 @@ def test_teachers_are_left_as_they_were(tiny):
         assert gan.classes == () and all(torch.equal(v, state[k]) for k, v in gan.generator.state_dict().items())
 
 
-def test_the_small_preset_runs_from_end_to_end(tiny):
+def test_the_small_preset_runs_from_end_to_end(tiny, monkeypatch):
     """The options that the bundled union uses, for a few steps."""
+    monkeypatch.setattr(methods.alignment, "SAMPLES", 200)
     config = PRESETS["small"]
     short = {"ema_kimg": 0.005, "lr": 0.005, "total_kimg": 0.048}
     root = replace(config.root, **short)
     merge = replace(config.merge, **short, anchor_only_kimg=0.016, anchor_kimg=0.032)
-    options = {name: getattr(config, name) for name in ("root_weight", "class_w_gain", "own_rows", "distill")}
+    taken = ("root_weight", "class_w_gain", "own_rows", "distill", "align")
+    options = {name: getattr(config, name) for name in taken} | {"warm": replace(config.warm, stage_kimg=(0.064,))}
     teachers = [teacher(tiny(seed=seed, use_noise=False), name) for seed, name in enumerate(("cat", "dog"))]
-    union, _ = merged(teachers, root, merge, **options)
+    union, ctx = merged(teachers, root, merge, **options)
+    assert list(ctx.stages) == ["root/dog", "distill", "merge"] and 0 < ctx.notes["alignment/dog"] <= 1
     pictures = [union.sample(SEEDS, name) for name in ("cat", "dog")]
     assert all(p.isfinite().all() for p in pictures) and not torch.allclose(*pictures, atol=1e-2)
 

@@ -1,0 +1,104 @@
+"""Latents of a source found for latents of the root: from samples alone, the way back through a known rotation."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cocktail.methods import alignment
+from cocktail.methods.alignment import AlignedSource, align, normalized
+from cocktail.sources import GanSource
+
+LATENTS = 4
+
+
+class Notes:
+    def __init__(self):
+        self.seed, self.found = 0, {}
+
+    def record(self, name, value):
+        self.found[name] = value
+
+
+@pytest.fixture(autouse=True)
+def _few_samples(monkeypatch):
+    monkeypatch.setattr(alignment, "SAMPLES", 1500)
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def pair(tiny):
+    """A source, and a model of one class that draws the source's pictures from latents that are rotated."""
+    options = {"z_dim": LATENTS, "w_dim": 8, "mapping_layers": 1, "mapping_lr_multiplier": 1.0, "use_noise": False}
+    gan = tiny(resolution=16, seed=4, **options)
+    rotation = torch.linalg.qr(torch.randn(LATENTS, LATENTS, generator=rng(1)))[0]
+    rooted = gan.with_classes(("cat",), rng())
+    with torch.no_grad():
+        rooted.generator.mapping.fc0.weight[:, :LATENTS] = rooted.generator.mapping.fc0.weight[:, :LATENTS] @ rotation.T
+    return gan, rooted, rotation
+
+
+@pytest.fixture
+def aligned(pair):
+    """The rooted model as the root, "cat", and the source beside it, "dog"."""
+    gan, rooted, _ = pair
+    sources = [GanSource(rooted), GanSource(gan, names=("dog",))]
+    return AlignedSource(sources, [rooted, replace(rooted, classes=("dog",))], Notes())
+
+
+def test_normalized_latents_have_unit_mean_square_and_their_direction():
+    z = torch.randn(50, 16, generator=rng())
+    assert torch.allclose(normalized(z).square().mean(dim=1), torch.ones(50), atol=1e-4)
+    assert torch.allclose(torch.cosine_similarity(normalized(z), z, dim=1), torch.ones(50))
+
+
+def test_a_known_rotation_is_found_from_samples(pair):
+    gan, rooted, rotation = pair
+    found, agreement = align(rooted, GanSource(gan, names=("cat",)), 0, rng())
+    assert torch.allclose(found @ found.T, torch.eye(LATENTS), atol=1e-4)
+    assert torch.linalg.matrix_norm(found - rotation) < 0.5 < torch.linalg.matrix_norm(torch.eye(LATENTS) - rotation)
+    assert agreement > 0.5
+
+
+def test_the_sources_picture_of_an_aligned_latent_is_like_the_rooted_models(pair, aligned):
+    gan, rooted, _ = pair
+    images, z = aligned.sample_pairs(torch.ones(64, dtype=torch.long), rng(9))
+    wanted = rooted.synthesize(rooted.map(z, "cat"))
+    unaligned = GanSource(gan).draw(normalized(z), torch.zeros(64, dtype=torch.long))
+    assert (images - wanted).abs().mean() < 0.4 * (unaligned - wanted).abs().mean()
+
+
+def test_the_roots_own_pictures_need_no_map(pair, aligned):
+    _, rooted, _ = pair
+    images, z = aligned.sample_pairs(torch.zeros(5, dtype=torch.long), rng(9))
+    assert torch.allclose(images, rooted.synthesize(rooted.map(z, "cat")), atol=1e-5)
+    assert aligned.ctx.found.keys() == {"alignment/dog"} and aligned.paired
+
+
+def test_no_map_is_made_before_pictures_are_asked_for(aligned):
+    assert not aligned.ctx.found
+
+
+def test_pairs_hold_every_class_in_its_place(pair, aligned):
+    _, rooted, _ = pair
+    labels = torch.tensor([0, 1, 1, 0])
+    images, z = aligned.sample_pairs(labels, rng(9))
+    assert images.shape == (4, 3, 16, 16) and z.shape == (4, LATENTS)
+    for row in (0, 3):
+        assert torch.allclose(images[row], rooted.synthesize(rooted.map(z[row : row + 1], "cat"))[0], atol=1e-5)
+
+
+def test_spaces_of_different_size_are_joined_by_orthogonal_directions(tiny, pair):
+    other = tiny(resolution=16, seed=5, z_dim=LATENTS + 3, use_noise=False)
+    found, agreement = align(pair[1], GanSource(other, names=("cat",)), 0, rng())
+    assert found.shape == (LATENTS, LATENTS + 3) and -1 <= agreement <= 1
+    assert torch.allclose(found @ found.T, torch.eye(LATENTS), atol=1e-4)
+
+
+def test_the_same_seed_finds_the_same_map(pair):
+    gan, rooted, _ = pair
+    a, b = (align(rooted, GanSource(gan, names=("cat",)), 0, rng(3))[0] for _ in range(2))
+    assert torch.equal(a, b)
