@@ -84,6 +84,7 @@ def score(name: str) -> None:
     gan, extractor = checkpoints.load(f"bundled/{name}"), OracleFeatures()
     drawn = evaluate(gan, [DrawnDomains(gan.classes or (name,), gan.resolution)], extractor, SAMPLES)
     gan.card["scores"] = {label: asdict(scores) for label, scores in drawn.classes.items()}
+    gan.card["factor_spread"] = {label: factor_spread(gan, label) for label in gan.classes or (name,)}
     gan.card["score_features"] = f"{drawn.features}, {drawn.dim} dimensions, {SAMPLES} samples against drawings"
     if gan.classes:
         models = [GanSource(checkpoints.load(f"bundled/{label}"), names=(label,)) for label in gan.classes]
@@ -95,17 +96,28 @@ def score(name: str) -> None:
     checkpoints.save(gan, checkpoints.ASSETS / name)
 
 
+def continuous_factors(img: torch.Tensor, label: str) -> dict[str, torch.Tensor]:
+    """What the oracle reads in pictures float32 [N, 3, H, W] of a class but for binary factors: name -> float32 [N]."""
+    found, known = OracleFeatures().read(to_uint8(img), label).factors, domains.get(label)
+    return {name: found[name] for name in known.factors if name not in known.binary}
+
+
+def factor_spread(gan: Gan, label: str, n: int = 1000) -> dict[str, float]:
+    """Standard deviation of each factor in n samples of a class, as a share of that in n drawings: 0 is a collapse."""
+    drawn, _ = domains.get(label).draw(n, torch.Generator().manual_seed(0), gan.resolution)
+    samples, drawings = (
+        continuous_factors(img, label) for img in (gan.sample(range(n), label if gan.classes else None), drawn)
+    )
+    return {name: (samples[name].std() / drawings[name].std()).item() for name in samples}
+
+
 def shared_factors(gan: Gan, n: int = 1000) -> dict[str, dict[str, float]]:
     """What one z means in several classes: class -> factor -> correlation over n latents.
 
     The two sides are the oracle's readings of that class's pictures and of the first class's. Binary factors, and those
     that one of the two classes lacks, are left out.
     """
-    reader, readings = OracleFeatures(), {}
-    for label in gan.classes:
-        found = reader.read(to_uint8(gan.sample(range(n), label)), label).factors
-        known = domains.get(label)
-        readings[label] = {name: found[name] for name in known.factors if name not in known.binary}
+    readings = {label: continuous_factors(gan.sample(range(n), label), label) for label in gan.classes}
     first, *others = gan.classes
     return {
         label: {

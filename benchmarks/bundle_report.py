@@ -46,6 +46,9 @@ def keep(path: Path) -> None:
 
 def page(sources: dict[str, Gan], union: Gan) -> str:
     """The page as Markdown."""
+    spreads = {name: gan.card["factor_spread"][name] for name, gan in sources.items()}
+    spreads |= {f"union, {name}": row for name, row in union.card["factor_spread"].items()}
+    varied = list(dict.fromkeys(factor for row in spreads.values() for factor in row))
     meaning = union.card["shared_factors"]
     shared = list(dict.fromkeys(factor for row in meaning.values() for factor in row))
     oracle = json.loads((FOLDER / CONFIG).read_text(encoding="utf-8"))
@@ -75,6 +78,10 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         _table(_HEADER, [_scores(n, s) for n, s in union.card["scores_against_sources"].items()]),
         "## The numbers to reach",
         _table(["what", "for", "reached", "wanted", ""], [_goal(*goal) for goal in goals(sources, union)]),
+        "## What varies",
+        "Standard deviation of what the oracle reads in 1000 samples, as a share of that in 1000 drawings; near 0 the "
+        "model draws one value only.",
+        _table(["class", *varied], [[who, *(_number(row.get(key)) for key in varied)] for who, row in spreads.items()]),
         "## What the merge recorded",
         "Weight distance d(A, B) of the paper's Table 2: L2 per tensor of the generator, mean over tensors.",
         _table(["quantity", "value"], [[k, _number(v)] for k, v in union.card["notes"].items()]),
