@@ -84,6 +84,7 @@ def _connect(page: base.Page, parts: Parts) -> None:
     def redraw(before, *values):
         wanted = Settings(*values)
         if wanted == before:
+            yield {drawn: before}  # a handler that yields nothing would empty the controls among its outputs
             return
         changed = {} if wanted.seeds == before.seeds else {count: min(COUNT, len(parse_seeds(wanted.seeds)))}
         yield from show(models.get(wanted.ref), wanted, changed)
@@ -102,6 +103,7 @@ def _connect(page: base.Page, parts: Parts) -> None:
     def switch(before, *values):
         wanted = Settings(*values)
         if wanted == before:  # `restore` has changed the model and drawn already
+            yield {drawn: before}
             return
         loaded = models.get(wanted.ref)
         wanted = replace(wanted, label=ALL, cutoff=loaded.gan.num_ws)

@@ -8,6 +8,7 @@ import urllib.request
 import numpy as np
 import PIL.Image
 import pytest
+from playwright.sync_api import expect
 
 from cocktail.checkpoints import load
 from cocktail.images import to_pil
@@ -111,6 +112,20 @@ def test_bad_seeds_give_a_message_and_the_pictures_stay(visit):
     box.press("Enter")
     visitor.until_changed(before)
     assert visitor.page.locator("#sheet .column-head").all_inner_texts() == ["seed 5", "seed 7", "seed 8"]
+
+
+def test_leaving_the_seeds_as_they_are_changes_nothing(visit):
+    visitor = visit().open()
+    box, count = visitor.page.locator("#sample-seeds input"), visitor.page.locator("#sample-count input[type=number]")
+    before = visitor.sources()
+    box.fill("5-9")
+    box.press("Enter")
+    visitor.until_changed(before)
+    expect(count).to_have_value("5")
+    drawn = visitor.sources()
+    box.blur()
+    visitor.page.wait_for_timeout(1500)
+    assert count.input_value() == "5" and visitor.sources() == drawn
 
 
 def test_psi_out_of_range_gives_a_message_or_is_limited(visit):
