@@ -101,7 +101,7 @@ class RunContext:
         """Runs one stage of training, or continues it, or loads what it gave."""
         self.images_seen += int(config.total_kimg * 1000)
 
-        def train(state: TrainState) -> Iterator[Progress]:
+        def train(state: TrainState | None) -> Iterator[Progress]:
             return finetune(student, source, config, anchors=anchors, state=state, report_images=self.report_images)
 
         return (yield from self._stage(name, student, config, start_state, train))
@@ -112,7 +112,7 @@ class RunContext:
         """Fits the student's generator to a source that knows its latents, or continues, or loads what that gave."""
         self.images_seen += int(1000 * sum(config.stage_kimg))
 
-        def fit(state: FitState) -> Iterator[Progress]:
+        def fit(state: FitState | None) -> Iterator[Progress]:
             return warmstart.warm_start(student, source, config, state=state, report_images=self.report_images)
 
         return (yield from self._stage(name, student, config, FitState, fit))
