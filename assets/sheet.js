@@ -192,7 +192,7 @@ element.addEventListener("click", (event) => {
 }));
 
 pixels(recall("cocktail-pixels") || "smooth");
-document.addEventListener("cocktail:shelf", markShelved);
+document.addEventListener("cocktail:shelf", () => { markShelved(); fit(); });
 window.addEventListener("resize", fit);
 watch("value", show);
 show();
