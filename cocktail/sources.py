@@ -123,25 +123,55 @@ class DomainSource(_PoolSource):
     """Drawn domains (`cocktail.domains`), from a pool of `pool` drawings each, since drawing costs more than training.
 
     With a `z_dim` every drawing keeps the latent that its factors stand for (`domains.factors_to_latents`), and the
-    source can give pairs.
+    source can give pairs. With `contrasts`, names of factors, there is a second drawing to each, in which one of these
+    is drawn anew and all else stays, the noise in its latent too.
     """
 
-    def __init__(self, names: Sequence[str], resolution: int, pool: int = 20_000, seed: int = 0, z_dim: int = 0):
+    def __init__(
+        self,
+        names: Sequence[str],
+        resolution: int,
+        pool: int = 20_000,
+        seed: int = 0,
+        z_dim: int = 0,
+        contrasts: Sequence[str] = (),
+    ):
         self.classes, self.resolution, self.paired = tuple(names), resolution, bool(z_dim)
-        self.pools, self.latents = [], []
+        self.pools, self.latents, self.others, self.other_latents = [], [], [], []
         for name in names:
             domain, rng = domains.get(name), torch.Generator().manual_seed(seed)
             parts = [domain.draw(min(500, pool - i), rng, resolution) for i in range(0, pool, 500)]
             self.pools.append(torch.cat([to_uint8(images) for images, _ in parts]))
-            if z_dim:
-                factors = {key: torch.cat([known[key] for _, known in parts]) for key in domain.factors}
-                self.latents.append(domains.factors_to_latents(domain, factors, z_dim, rng))
+            if not z_dim:
+                continue
+            factors = {key: torch.cat([known[key] for _, known in parts]) for key in domain.factors}
+            before = rng.get_state()
+            self.latents.append(domains.factors_to_latents(domain, factors, z_dim, rng))
+            if contrasts:
+                changed = domains.one_changed(domain, factors, contrasts, torch.Generator().manual_seed(seed + 1))
+                self.others.append(_drawn(domain, changed, resolution))
+                rng.set_state(before)
+                self.other_latents.append(domains.factors_to_latents(domain, changed, z_dim, rng))
 
     def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]."""
         rows = self._rows(labels, rng)
         images = torch.stack([self.pools[c][row] for c, row in rows])
         return from_uint8(images), torch.stack([self.latents[c][row] for c, row in rows])
+
+    def sample_contrasts(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> n pictures and then the n in which one factor differs, float32 [2n, 3, H, W], with latents."""
+        rows = self._rows(labels, rng)
+        images = [pools[c][row] for pools in (self.pools, self.others) for c, row in rows]
+        codes = [codes[c][row] for codes in (self.latents, self.other_latents) for c, row in rows]
+        return from_uint8(torch.stack(images)), torch.stack(codes)
+
+
+def _drawn(domain: domains.Domain, factors: dict[str, Tensor], resolution: int, chunk: int = 500) -> Tensor:
+    """The drawings of factors, uint8 [n, 3, R, R], a chunk at a time."""
+    columns = {name: values.split(chunk) for name, values in factors.items()}
+    parts = [{name: column[i] for name, column in columns.items()} for i in range(len(columns["yaw"]))]
+    return torch.cat([to_uint8(domain.render(part, resolution)) for part in parts])
 
 
 class FolderSource(_PoolSource):

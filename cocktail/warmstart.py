@@ -25,6 +25,8 @@ from cocktail.options import check_options, option
 from cocktail.sources import Pairs
 from cocktail.training import Progress, load_optimizer, optimizer_tensors, under
 
+LEAST_CHANGE = 1e-3  # mean squared change of a picture below which a factor counts less
+
 
 @dataclass(frozen=True)
 class WarmStartConfig:
@@ -35,6 +37,7 @@ class WarmStartConfig:
     batch: int = option(16, "pictures per step", 1, 4096)
     lr: float = option(0.008, "Adam's learning rate, falling towards the end of the last stage", 0.0, 1.0)
     ema_kimg: float = option(0.5, "half-life of the weight average", 0.0)
+    contrast_weight: float = option(0.0, "weight of what one factor alone changes; 0 = off", 0.0)
     seed: int = option(0, "random seed", 0)
 
     def __post_init__(self) -> None:
@@ -114,6 +117,8 @@ def warm_start(
     ends_at = (config.start_resolution << len(config.stage_kimg)) // 2
     if config.start_resolution and ends_at != student.resolution:
         raise CocktailError(f"the warm start ends at {ends_at} px; the model has {student.resolution} px.")
+    if config.contrast_weight and not getattr(source, "others", None):
+        raise CocktailError("contrast_weight needs a drawn domain with contrasts; set it to 0 for other sources.")
     if not config.start_resolution and len(config.stage_kimg) != 1:
         raise CocktailError(f"stage_kimg has {len(config.stage_kimg)} entries; without growth there is one stage.")
     ids = torch.tensor([student.class_index(name) for name in source.classes] if student.classes else [])
@@ -121,8 +126,7 @@ def warm_start(
     while True:
         while state.step < state.steps:
             state.optimizer.param_groups[0]["lr"] = config.lr * _rate(state.step, state.steps, state.last)
-            labels = torch.randint(len(source.classes), (config.batch,), generator=state.rng)
-            images, z = source.sample_pairs(labels, state.rng)
+            labels, images, z = _batch(source, config, state.rng)
             c = student.one_hot(ids[labels], len(labels)) if len(ids) else None
             losses = _descend(state, z.to(student.device), c, images.to(student.device))
             state.step += 1
@@ -135,6 +139,15 @@ def warm_start(
     generator = state.average.requires_grad_(True)
     generator.recenter(torch.randn(4096, student.z_dim, generator=state.rng).to(student.device))
     return replace(student, generator=generator, card={})
+
+
+def _batch(source: Pairs, config: WarmStartConfig, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Classes int64 [n], pictures and latents; with contrasts the second half repeats the first, one factor changed."""
+    if not config.contrast_weight:
+        labels = torch.randint(len(source.classes), (config.batch,), generator=rng)
+        return labels, *source.sample_pairs(labels, rng)
+    labels = torch.randint(len(source.classes), (config.batch // 2,), generator=rng)
+    return labels.repeat(2), *source.sample_contrasts(labels, rng)
 
 
 def _smallest(student: Gan, config: WarmStartConfig) -> nn.Module:
@@ -161,7 +174,10 @@ def _rate(step: int, steps: int, last: bool) -> float:
 def _descend(state: FitState, z: Tensor, c: Tensor | None, wanted: Tensor) -> dict[str, float]:
     """One step of Adam and of the average; returns the errors of the pixels before it."""
     drawn = state.generator.synthesize(state.generator.map(z, c))
-    loss, l1, l2 = fit_loss(drawn, resize(wanted, state.generator.resolution))
+    wanted = resize(wanted, state.generator.resolution)
+    loss, l1, l2 = fit_loss(drawn, wanted)
+    if state.config.contrast_weight:
+        loss = loss + state.config.contrast_weight * contrast_loss(drawn, wanted)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     state.optimizer.step()
@@ -186,3 +202,15 @@ def fit_loss(drawn: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         drawn, wanted = F.avg_pool2d(drawn, 2), F.avg_pool2d(wanted, 2)
         loss = loss + F.l1_loss(drawn, wanted)
     return loss, l1, l2
+
+
+def contrast_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
+    """How wrongly one factor's change is drawn, as a share of what it changes; halves as `sample_contrasts` gives.
+
+    In the loss of single pictures a factor that moves few pixels, like a smile, can drown: the mapping network learns
+    to ignore it along with the noise, and then nothing asks for it any more. In the difference of two pictures that
+    are equal but for that factor nothing else is left.
+    """
+    (a, b), (x, y) = drawn.chunk(2), wanted.chunk(2)
+    error, change = ((a - b) - (x - y)).square(), (x - y).square()
+    return (error.mean(dim=(1, 2, 3)) / (change.mean(dim=(1, 2, 3)) + LEAST_CHANGE)).mean()

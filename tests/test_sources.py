@@ -144,6 +144,33 @@ def test_every_drawing_of_a_pair_belongs_to_its_latent():
     assert torch.equal(source.sample_class(torch.arange(60) % 2, rng()), images)
 
 
+def test_contrasts_leave_the_pairs_as_they_are_and_change_one_named_factor():
+    plain = DomainSource(("face",), 32, pool=64, seed=2, z_dim=64)
+    source = DomainSource(("face",), 32, pool=64, seed=2, z_dim=64, contrasts=("smile",))
+    labels = torch.zeros(40, dtype=torch.long)
+    images, z = source.sample_contrasts(labels, rng())
+    first, codes = plain.sample_pairs(labels, rng())
+    assert torch.equal(images[:40], first) and torch.equal(z[:40], codes)
+    changed = (images[40:] - images[:40]).abs().amax(dim=1).amax(dim=0) > 0.02
+    rows, columns = changed.nonzero(as_tuple=True)
+    assert changed.any() and rows.min() > 9, "a smile changes nothing above the eyes"
+    assert (z[40:] != z[:40]).any(dim=1).all()
+    assert (z.norm(dim=1) - 8).abs().max() < 1e-4
+
+
+def test_a_contrast_of_an_unknown_factor_is_refused():
+    with pytest.raises(CocktailError, match="car has no factor 'glasses'"):
+        DomainSource(("car",), 16, pool=4, z_dim=16, contrasts=("glasses",))
+
+
+@pytest.mark.parametrize("factor", ["glasses", "hair"])
+def test_one_changed_changes_nothing_else(factor):
+    domain, factors = factors_of("face", 200)
+    other = domains.one_changed(domain, factors, (factor,), rng(5))
+    assert all(torch.equal(other[name], factors[name]) for name in factors if name != factor)
+    assert (other[factor] != factors[factor]).float().mean() > 0.99
+
+
 def factors_of(name, n, seed=0):
     return domains.get(name), domains.get(name).sample(n, rng(seed))
 

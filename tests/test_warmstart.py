@@ -7,7 +7,7 @@ import torch
 
 from cocktail.errors import CocktailError
 from cocktail.sources import DomainSource, GanSource, MixtureSource
-from cocktail.warmstart import FitState, WarmStartConfig, fit_loss, warm_start
+from cocktail.warmstart import LEAST_CHANGE, FitState, WarmStartConfig, contrast_loss, fit_loss, warm_start
 
 SHORT = WarmStartConfig(stage_kimg=(0.4,), batch=8, lr=0.01, ema_kimg=0.02)
 
@@ -44,6 +44,36 @@ def test_the_loss_of_a_checkerboard_is_one_of_edges():
     wanted = torch.zeros(1, 3, 16, 16)
     loss, _, _ = fit_loss(wanted + 0.1 * sign, wanted)
     assert loss.item() == pytest.approx(0.1 + 4 * 0.01 + 2 * (2 * 0.2 + 4 * 0.04), rel=1e-4)
+
+
+def test_the_contrast_loss_is_the_share_of_the_change_that_is_missed():
+    wanted = torch.rand(6, 3, 8, 8)
+    assert contrast_loss(wanted + 0.3, wanted).item() < 1e-6, "what both pictures miss alike is no contrast"
+    blind = wanted[:3].repeat(2, 1, 1, 1)
+    change = (wanted[:3] - wanted[3:]).square().mean(dim=(1, 2, 3))
+    assert contrast_loss(blind, wanted).item() == pytest.approx(
+        (change / (change + LEAST_CHANGE)).mean().item(), rel=1e-5
+    )
+    assert contrast_loss(wanted.flip(0)[[2, 1, 0, 5, 4, 3]], wanted).item() > 3, (
+        "the opposite change is four times as wrong"
+    )
+
+
+def test_a_fit_with_contrasts_draws_the_factor_better(tiny):
+    source = DomainSource(("face",), 16, pool=64, z_dim=16, contrasts=("hair",))
+    config = replace(SHORT, stage_kimg=(1.0,))
+    images, z = source.sample_contrasts(torch.zeros(64, dtype=torch.long), torch.Generator().manual_seed(3))
+    missed = []
+    for weight in (0.0, 3.0):
+        student = tiny((), resolution=16, z_dim=16, use_noise=False)
+        _, gan = fitted(student, source, replace(config, contrast_weight=weight))
+        missed.append(contrast_loss(gan.synthesize(gan.map(z)), images).item())
+    assert missed[1] < missed[0]
+
+
+def test_contrasts_need_a_source_that_has_them(tiny, drawn):
+    with pytest.raises(CocktailError, match="drawn domain with contrasts"):
+        fitted(tiny(("cat", "dog"), resolution=16, z_dim=16), drawn, replace(SHORT, contrast_weight=1.0))
 
 
 def test_a_fit_draws_the_picture_that_belongs_to_the_latent_class_by_class(tiny, drawn):

@@ -4,7 +4,7 @@ A new domain is one new file that ends in `register(Domain(...))` and one import
 """
 
 from cocktail.domains import face, cat, dog, car  # noqa: F401, I001  (the order of registration is the order of names())
-from cocktail.domains.latents import factors_to_latents
+from cocktail.domains.latents import factors_to_latents, one_changed
 from cocktail.domains.registry import Domain, get, names, register
 
-__all__ = ["Domain", "factors_to_latents", "get", "names", "register"]
+__all__ = ["Domain", "factors_to_latents", "get", "names", "one_changed", "register"]

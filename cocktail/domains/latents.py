@@ -1,5 +1,7 @@
 """The factors of a drawing as a standard normal latent, so that pictures can be paired with z."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -36,3 +38,20 @@ def factors_to_latents(domain: Domain, factors: dict[str, Tensor], z_dim: int, r
     left = (z_dim - known.square().sum(dim=1, keepdim=True)).clamp(min=0).sqrt()
     rotation = torch.linalg.qr(torch.randn(z_dim, z_dim, generator=rng))[0]
     return torch.cat([known, noise * left / noise.norm(dim=1, keepdim=True)], dim=1) @ rotation
+
+
+def one_changed(
+    domain: Domain, factors: dict[str, Tensor], names: Sequence[str], rng: torch.Generator
+) -> dict[str, Tensor]:
+    """The factors with one of `names`, another for each drawing, drawn anew: name -> float32 [N].
+
+    A binary factor takes its other value. Raises: CocktailError where the domain has no such factor.
+    """
+    unknown = [name for name in names if name not in domain.factors]
+    if unknown:
+        raise CocktailError(f"{domain.name} has no factor {unknown[0]!r}; it has {', '.join(domain.factors)}.")
+    count = len(factors[domain.factors[0]])
+    fresh = domain.sample(count, rng) | {name: 1 - factors[name] for name in domain.binary}
+    chosen = torch.randint(len(names), (count,), generator=rng)
+    changed = {name: torch.where(chosen == i, fresh[name], factors[name]) for i, name in enumerate(names)}
+    return factors | changed
