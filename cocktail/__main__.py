@@ -8,6 +8,7 @@ from cocktail.errors import CocktailError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, 2 after a one-line error, 130 after Ctrl-C."""
+    import editing.command  # noqa: F401  (registers `edit`, which needs what lies to the right of the engine)
     from cocktail.commands import parser
 
     try:

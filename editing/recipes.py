@@ -7,7 +7,6 @@ its weights; a path on disk is cut to its last part, so that a shared picture do
 import hashlib
 import io
 import json
-import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -19,11 +18,14 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import DECODING_ERRORS
 from cocktail.seeds import MAX_SEED
+from editing import edits
+from editing.edits import EditRecipe
 
 CHUNK = "gan-cocktail"
 VERSION = 1
 NOISE_MODES = ("const", "random", "none")
 PSI_RANGE = (-2.0, 2.0)
+MAX_LETTERS = 8_000_000  # of a recipe's JSON
 MAX_PICTURES = 4096  # in one recipe: a sheet of contact prints, not a data set
 
 
@@ -55,6 +57,11 @@ class PictureRecipe:
         ]
 
     @property
+    def label(self) -> str | None:
+        """The class of the first row."""
+        return self.labels[0] if self.labels else None
+
+    @property
     def key(self) -> str:
         """Equal for equal recipes: 16 hexadecimal digits."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
@@ -79,18 +86,11 @@ class PictureRecipe:
         return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=True, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> "PictureRecipe":
-        """Reads what `to_json` wrote and trusts none of it.
+    def from_data(cls, data: dict) -> "PictureRecipe":
+        """Reads what `to_json` wrote, parsed, and trusts none of it.
 
-        Raises: CocktailError where it is no JSON, of another version, or a value has the wrong type or range.
+        Raises: CocktailError where a value is missing or has the wrong type or range.
         """
-        try:
-            data = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise CocktailError(f"The settings are no valid JSON ({error}).") from error
-        if not isinstance(data, dict) or data.get("version") != VERSION:
-            found = data.get("version") if isinstance(data, dict) else type(data).__name__
-            raise CocktailError(f"The settings are of version {found!r}; this program reads version {VERSION}.")
         missing = [name for name in ("model", "fingerprint", "labels", "seeds") if name not in data]
         if missing:
             raise CocktailError(f"The settings lack {', '.join(missing)}.")
@@ -100,6 +100,36 @@ class PictureRecipe:
                 raise CocktailError(f"The settings' {name} are {known[name]!r:.60}; expected a list.")
             known[name] = tuple(known[name])
         return check(cls(**known))
+
+
+Recipe = PictureRecipe | EditRecipe
+
+
+def read(text: object) -> Recipe:
+    """Reads the JSON of a recipe, a sheet of samples or an edit, and trusts none of it.
+
+    Raises: CocktailError where it is no JSON, of another version, or a value has the wrong type or range.
+    """
+    try:
+        if not isinstance(text, str) or len(text) > MAX_LETTERS:
+            raise ValueError(f"{len(text):,} letters" if isinstance(text, str) else type(text).__name__)
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CocktailError(f"The settings are no valid JSON ({error}).") from error
+    version = data.get("version") if isinstance(data, dict) else type(data).__name__
+    kinds = {VERSION: PictureRecipe, edits.VERSION: EditRecipe}
+    if not isinstance(version, int) or version not in kinds:
+        raise CocktailError(f"The settings are of version {version!r:.40}; this program reads 1 and 2.")
+    return kinds[version].from_data(data)
+
+
+def node_of(recipe: Recipe) -> edits.Node:
+    """One picture's recipe as a node that further edits start from. Raises: CocktailError on a sheet of several."""
+    if isinstance(recipe, EditRecipe):
+        return recipe.edit
+    if len(recipe.cells()) != 1:
+        raise CocktailError(f"This is a sheet of {len(recipe.cells())} pictures; choose one of them.")
+    return edits.Seed(recipe.label, recipe.seeds[0], float(recipe.psi), recipe.cutoff)
 
 
 def check(recipe: PictureRecipe) -> PictureRecipe:
@@ -117,7 +147,7 @@ def check(recipe: PictureRecipe) -> PictureRecipe:
         "fingerprint": isinstance(recipe.fingerprint, str) and len(recipe.fingerprint) < 100,
         "labels": all(isinstance(label, str) for label in recipe.labels),
         "seeds": bool(recipe.seeds) and all(whole(seed, 0, MAX_SEED) for seed in recipe.seeds),
-        "psi": isinstance(psi, int | float) and math.isfinite(psi) and PSI_RANGE[0] <= psi <= PSI_RANGE[1],
+        "psi": isinstance(psi, int | float) and PSI_RANGE[0] <= psi <= PSI_RANGE[1],
         "cutoff": recipe.cutoff is None or whole(recipe.cutoff, 0, 1000),
         "noise_mode": recipe.noise_mode in NOISE_MODES,
         "noise_seed": whole(recipe.noise_seed, 0, MAX_SEED),
@@ -147,33 +177,34 @@ def fingerprint(gan: Gan) -> str:
     return digest.hexdigest()[:32]
 
 
-def to_png(image: PIL.Image.Image, recipe: PictureRecipe) -> bytes:
-    """A PNG file with the exact pixels and the recipe in it."""
+def to_png(image: PIL.Image.Image, recipe: Recipe | None = None) -> bytes:
+    """A PNG file with the exact pixels, and the recipe in it if there is one."""
     info = PngInfo()
-    info.add_text(CHUNK, recipe.to_json())
-    info.add_itxt("Description", recipe.describe())
+    if recipe is not None:
+        info.add_text(CHUNK, recipe.to_json())
+        info.add_itxt("Description", recipe.describe())
     info.add_text("Software", "GAN Cocktail Studio")
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
 
 
-def from_png(path: str | Path) -> PictureRecipe:
-    """Reads the recipe of a picture.
+def from_png(source: str | Path | bytes, name: str = "") -> Recipe:
+    """Reads the recipe of a picture, from its file or its bytes; `name` is what to call it in a message.
 
     Raises: CocktailError where the file is missing, no picture, or holds no recipe of this program.
     """
+    name = name or ("The picture" if isinstance(source, bytes) else Path(source).name)
     try:
-        with PIL.Image.open(path) as image:
+        with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             image.verify()
             text = image.info.get(CHUNK)
     except DECODING_ERRORS as error:
         reason = getattr(error, "strerror", None) or "it is no picture, or it is damaged"
-        name = Path(path).name
         raise CocktailError(f"{name} cannot be opened: {reason}. Choose a PNG that was downloaded here.") from error
     if not isinstance(text, str):
         raise CocktailError(
-            f"{Path(path).name} holds no settings. Only a PNG downloaded here does, and messengers and picture editors "
+            f"{name} holds no settings. Only a PNG downloaded here does, and messengers and picture editors "
             "often strip them; use the original file."
         )
-    return PictureRecipe.from_json(text)
+    return read(text)
