@@ -5,104 +5,65 @@ const status = element.querySelector(".status");
 const bar = element.querySelector(".tools");
 const section = element.querySelector(".sheet");
 let fitted = false;
-const ICON = "M8 2v8m0 0 3.2-3.2M8 10 4.8 6.8M2.5 13.5h11";
-
-function make(tag, name, parent) {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
-function set(node, name, value) {
-  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-}
-
-function colour(node, item) {
-  node.style.setProperty("--c-light", item.light);
-  node.style.setProperty("--c-dark", item.dark);
-}
-
-function icon(parent) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  for (const [name, value] of [["viewBox", "0 0 16 16"], ["width", "16"], ["height", "16"], ["aria-hidden", "true"]])
-    svg.setAttribute(name, value);
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICON);
-  svg.appendChild(path);
-  parent.appendChild(svg);
-}
-
-function newCell() {
-  const cell = make("figure", "cell");
-  const button = make("button", "picture", cell);
-  button.type = "button";
-  make("img", "", button).decoding = "sync";
-  make("span", "hint", button);
-  const save = make("button", "save", cell);
-  save.type = "button";
-  icon(save);
-  make("figcaption", "", cell);
-  return cell;
-}
-
-function fillCell(cell, item, captioned) {
-  const [button, save, caption] = cell.children;
-  const img = button.firstChild;
-  cell.dataset.id = item.id;
-  cell.dataset.recipe = item.recipe;
-  cell.classList.toggle("classed", Boolean(item.label));
-  colour(cell, item);
-  set(button, "title", item.about);
-  set(button, "aria-label", "Put on the shelf: " + item.about);
-  set(save, "title", "Download this picture: " + item.about);
-  set(save, "aria-label", "Download " + item.about);
-  set(img, "alt", item.about);
-  caption.textContent = captioned ? item.seed : "";
-  caption.hidden = !captioned;
-  if (item.src) set(img, "src", item.src);
-  cell.classList.toggle("waiting", !item.src);
-  cell.classList.toggle("blank", !img.getAttribute("src"));
-}
 
 function columnsFor(count) {
   for (const [most, columns] of [[1, 1], [2, 2], [3, 3], [4, 2], [12, 3], [16, 4], [30, 5], [42, 6]]) if (count <= most) return columns;
   return 8;
 }
 
+function head(name, item) {
+  const node = make("div", name);
+  colour(node, item);
+  if (item.src) {
+    const img = make("img", "", node);
+    img.src = item.src;
+    img.alt = item.about || item.label;
+  }
+  make("span", "", node).textContent = item.label;
+  if (item.about) node.title = item.about;
+  return node;
+}
+
+// One bar for each number: how far one picture is from the next.
+function drawBars(values) {
+  let bars = section.querySelector(".bars");
+  if (!values?.length) return bars?.remove();
+  if (!bars) note.after((bars = make("div", "bars")));
+  const most = Math.max(...values) || 1;
+  bars.replaceChildren(...values.map((value, i) => {
+    const bar = make("span");
+    bar.style.height = Math.max(4, (100 * value) / most) + "%";
+    bar.title = `step ${i + 1}: ${value.toFixed(4)}`;
+    return bar;
+  }));
+  bars.setAttribute("role", "img");
+  bars.setAttribute("aria-label", `Lengths of ${values.length} steps, from ${Math.min(...values).toFixed(4)} to ${most.toFixed(4)}`);
+}
+
 function layout(value) {
-  const shared = value.rows.length > 1;
-  const columns = shared ? value.columns.length : columnsFor(value.cells.length);
+  const columns = value.columns.length || value.across || columnsFor(value.cells.length);
+  const headed = value.rows.length > 0;
   grid.style.setProperty("--columns", columns);
-  grid.classList.toggle("shared", shared);
+  grid.classList.toggle("shared", headed);
+  grid.classList.toggle("pictured", headed && Boolean(value.rows[0].src));
+  grid.classList.toggle("dense", columns > 5);
   grid.classList.toggle("single", value.cells.length === 1);
   const cells = [...grid.querySelectorAll(".cell")];
   while (cells.length < value.cells.length) cells.push(newCell());
   cells.splice(value.cells.length).forEach((cell) => cell.remove());
-  const wanted = [];
-  if (shared) value.columns.forEach((seed) => {
-    const head = make("div", "column-head");
-    head.textContent = "seed " + seed;
-    wanted.push(head);
-  });
+  const wanted = value.columns.map((item) => head("column-head", item));
   value.cells.forEach((item, i) => {
-    if (shared && i % columns === 0) {
-      const row = value.rows[i / columns];
-      const head = make("div", "row-head");
-      make("span", "", head).textContent = row.label;
-      colour(head, row);
-      wanted.push(head);
-    }
-    fillCell(cells[i], item, !shared);
+    if (headed && i % columns === 0) wanted.push(head("row-head", value.rows[i / columns]));
+    fillCell(cells[i], item);
     wanted.push(cells[i]);
   });
-  const shape = wanted.map((node) => node.className.split(" ")[0] + node.textContent).join("|");
   // Moving a node loses its focus, so the nodes are laid anew only where the sheet has another shape.
-  if (shape.replace(/\d+/g, shared ? "" : "$&") !== grid.dataset.shape || grid.children.length !== wanted.length) {
+  const shape = wanted.map((node) => node.className.split(" ")[0]).join("|");
+  if (shape !== grid.dataset.shape || grid.children.length !== wanted.length) {
     grid.replaceChildren(...wanted);
-    grid.dataset.shape = shape.replace(/\d+/g, shared ? "" : "$&");
-  } else if (shared) {
-    grid.querySelectorAll(".column-head").forEach((head, i) => (head.textContent = "seed " + value.columns[i]));
+    grid.dataset.shape = shape;
+  } else {
+    wanted.forEach((node, i) => { if (!node.classList.contains("cell")) grid.children[i].replaceWith(node); });
   }
 }
 
@@ -125,23 +86,6 @@ function setFit(on) {
   fit();
 }
 
-function remember(key, value) {
-  try { localStorage.setItem(key, value); } catch (error) { /* private window: not kept */ }
-}
-
-function recall(key) {
-  try { return localStorage.getItem(key); } catch (error) { return null; }
-}
-
-function markShelved() {
-  const shelved = new Set(window.cocktailShelf || []);
-  grid.querySelectorAll(".cell").forEach((cell) => {
-    const on = shelved.has(cell.dataset.id);
-    cell.classList.toggle("shelved", on);
-    cell.querySelector(".hint").textContent = on ? "On the shelf" : "To the shelf";
-  });
-}
-
 function show() {
   const value = props.value;
   if (!value || !value.cells) return;
@@ -155,10 +99,13 @@ function show() {
     return;
   }
   note.textContent = value.note;
+  note.hidden = !value.note;
   status.textContent = value.status;
   section.dataset.recipe = value.sheet;
+  element.querySelector("[data-do=sheet]").hidden = !value.sheet;
+  drawBars(value.bars);
   layout(value);
-  markShelved();
+  markShelved(grid);
   fit();
 }
 
@@ -170,13 +117,10 @@ function pixels(mode) {
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (!button) return;
-  const cell = button.closest(".cell");
-  if (button.dataset.pixels) pixels(button.dataset.pixels);
-  else if (button.dataset.do === "fit") setFit(!fitted);
-  else if (button.dataset.do === "sheet") trigger("download", { recipe: section.dataset.recipe });
-  else if (button.classList.contains("save")) trigger("download", { recipe: cell.dataset.recipe });
-  else if (cell) trigger("select", { recipe: cell.dataset.recipe });
+  if (button?.dataset.pixels) pixels(button.dataset.pixels);
+  else if (button?.dataset.do === "fit") setFit(!fitted);
+  else if (button?.dataset.do === "sheet") trigger("download", { recipe: section.dataset.recipe });
+  else clicked(event);
 });
 
 // A PNG dropped on the pictures goes the way of the "Open a picture" button.
@@ -192,7 +136,7 @@ element.addEventListener("click", (event) => {
 }));
 
 pixels(recall("cocktail-pixels") || "smooth");
-document.addEventListener("cocktail:shelf", () => { markShelved(); fit(); });
+document.addEventListener("cocktail:shelf", () => { markShelved(grid); fit(); });
 window.addEventListener("resize", fit);
 watch("value", show);
 show();

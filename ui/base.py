@@ -1,11 +1,13 @@
 """The frame of the page: header, tabs, shelf; and how a tab joins it."""
 
+import base64
 import functools
 import html
 import inspect
 import logging
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gradio as gr
@@ -36,6 +38,7 @@ class Page:
     visitor: gr.BrowserState  # the key of the visitor's shelf
     shelf: gr.HTML
     deliver: gr.HTML  # a value set here is saved as a file by the browser
+    tab: gr.Tab | None = None  # the one that is being built
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def head() -> str:
 
 
 def script(name: str) -> str:
-    """The JavaScript of a component, from assets/."""
-    return (ASSETS / name).read_text(encoding="utf-8")
+    """The JavaScript of a component, from assets/, with what the components share before it."""
+    return "\n".join((ASSETS / part).read_text(encoding="utf-8") for part in ("common.js", name))
 
 
 def polite(handler: Callable) -> Callable:
@@ -103,6 +106,11 @@ def _notice(error: Exception) -> gr.Error:
     return gr.Error("A fault of this program, noted in its log. The page is unchanged.", print_exception=False)
 
 
+def delivery(name: str, data: bytes, kind: str) -> dict:
+    """A value of the page's `deliver` component: the browser saves the bytes, of that media type, under that name."""
+    return {"name": name, "data": base64.b64encode(data).decode(), "kind": kind, "nonce": random.random()}
+
+
 def build(models: Models) -> gr.Blocks:
     """The whole page, not launched yet."""
     from ui import shelf  # it needs Page and polite from here
@@ -123,8 +131,8 @@ def build(models: Models) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs", selected=tab_id(TABS[0].name)) as tabs:
             page = Page(models, blocks, tabs, model, opened, visitor, strip, deliver)
             for entry in TABS:
-                with gr.Tab(entry.name, id=tab_id(entry.name), elem_id=f"tab-{tab_id(entry.name)}"):
-                    entry.build(page)
+                with gr.Tab(entry.name, id=tab_id(entry.name), elem_id=f"tab-{tab_id(entry.name)}") as own:
+                    entry.build(replace(page, tab=own))
         strip.render()
         shelf.connect(page)
         model.change(polite(lambda ref: _about(models, ref)), model, about, api_visibility="private",

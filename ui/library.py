@@ -12,8 +12,9 @@ from cocktail.errors import CocktailError
 from cocktail.networks import architecture_of
 from editing.latents import draw
 from editing.recipes import PictureRecipe, model_name
-from ui import base, colours, sheet
+from ui import base, colours
 from ui.models import Loaded, Models
+from ui.pictures import data_uri
 
 PREVIEW = 8  # pictures on a card
 CARDS: WeakKeyDictionary[Loaded, str] = WeakKeyDictionary()  # a card lives as long as its model is in memory
@@ -122,7 +123,7 @@ def _preview(loaded: Loaded) -> str:
 
 def _tile(picture: Tensor, cell: PictureRecipe) -> str:
     about = html.escape(cell.describe(), quote=True)
-    return f'<img src="{sheet.data_uri(picture, cell)}" alt="{about}" title="{about}">'
+    return f'<img src="{data_uri(picture, cell)}" alt="{about}" title="{about}">'
 
 
 def _scores(scores: object) -> str:

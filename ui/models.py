@@ -11,7 +11,7 @@ import torch
 from cocktail import checkpoints
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from editing.recipes import PictureRecipe, fingerprint, model_name
+from editing.recipes import Recipe, fingerprint, model_name
 
 BUNDLED = "bundled/"
 DEFAULT = "bundled/union"
@@ -46,6 +46,7 @@ class Models:
     def __post_init__(self) -> None:
         self._loaded: OrderedDict[tuple, Loaded] = OrderedDict()
         self._lock = threading.RLock()
+        self.drawing = threading.Lock()  # two networks at once on the same cores are slower than one after the other
 
     def refs(self) -> list[str]:
         """References that every visitor may choose from, the one to open first in front."""
@@ -73,7 +74,11 @@ class Models:
             self._loaded.move_to_end(key)
             return self._loaded[key]
 
-    def named(self, recipe: PictureRecipe, refs: Sequence[str]) -> Loaded:
+    def known(self, opened: Sequence[str], ref: str | None) -> list[str]:
+        """The references among which a visitor's pictures may have been made, the one that is open first."""
+        return list(dict.fromkeys([*([ref] if ref else []), *opened, *self.refs()]))
+
+    def named(self, recipe: Recipe, refs: Sequence[str]) -> Loaded:
         """The model that made a picture, found among `refs` by its fingerprint; those whose name fits are tried first.
 
         Raises: CocktailError where none of them made it.

@@ -1,7 +1,5 @@
 """The tab that opens first: pictures of one class, or of every class for the same latents."""
 
-import base64
-import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,10 +7,11 @@ import gradio as gr
 
 from cocktail.errors import CocktailError
 from cocktail.seeds import parse_seeds
-from editing.latents import draw, render
-from editing.recipes import PictureRecipe, from_png, model_name, to_png
-from ui import base, sheet, shelf
+from editing.latents import draw
+from editing.recipes import EditRecipe, PictureRecipe, from_png, model_name
+from ui import base, sheet
 from ui.models import Loaded, Models
+from ui.pictures import connect, data_uri
 from ui.plan import ALL, MAX_PICTURES, Settings, opening, plan, resized, rows, seed_text, shuffled
 
 COUNT = 16  # the end of the slider; more seeds can be typed
@@ -33,7 +32,7 @@ def build(page: base.Page) -> None:
     # What is in sight: an event that changes nothing must not draw again, and must not draw new noise.
     parts["drawn"] = gr.State(opening(_first(page.models)))
     _connect(page, parts)
-    _connect_pictures(page, pictures)
+    connect(page, pictures)
     gr.api(_endpoint(page.models), api_name="sample", concurrency_id=base.DEVICE)
 
 
@@ -77,7 +76,7 @@ def _connect(page: base.Page, parts: Parts) -> None:
         """
         recipe = plan(loaded, wanted)
         values = values | {drawn: wanted}
-        for state in sheet.fill(loaded, recipe):
+        for state in sheet.fill(models, loaded, recipe):
             yield values | {pictures: state}
             values = {}
 
@@ -112,7 +111,9 @@ def _connect(page: base.Page, parts: Parts) -> None:
 
     def restore(path, opened, ref):
         recipe = from_png(path)
-        refs = known(models, opened, ref)
+        if isinstance(recipe, EditRecipe):
+            raise CocktailError("This picture was edited, so no seed gives it. Load it on the shelf instead.")
+        refs = models.known(opened, ref)
         loaded = models.named(recipe, refs)
         wanted = _settings(loaded, recipe)
         yield from show(loaded, wanted, {
@@ -130,34 +131,6 @@ def _connect(page: base.Page, parts: Parts) -> None:
     page.model.change(base.polite(switch), [drawn, *settings], [label, cutoff, *shown], **live)
     opener = parts["opener"]
     opener.upload(base.polite(restore), [opener, page.opened, page.model], [*settings, *shown], **live)
-
-
-def _connect_pictures(page: base.Page, pictures: gr.HTML) -> None:
-    """Clicks on the sheet: to the shelf, and download."""
-    which = [page.opened, page.model]
-    quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE,
-             "trigger_mode": "multiple"}  # fmt: skip
-
-    def asked(event: gr.EventData, opened: list[str], ref: str | None):
-        recipe = PictureRecipe.from_json(event._data.get("recipe"))
-        loaded = page.models.named(recipe, known(page.models, opened, ref))
-        return loaded, recipe, render(loaded.gan, recipe, loaded.fingerprint)
-
-    def to_shelf(visitor, opened, ref, event: gr.EventData):
-        return shelf.add(visitor, *asked(event, opened, ref))
-
-    def download(opened, ref, event: gr.EventData):
-        _, recipe, image = asked(event, opened, ref)
-        data = base64.b64encode(to_png(image, recipe)).decode()
-        return {"name": recipe.file_name(), "data": data, "nonce": random.random()}
-
-    pictures.select(base.polite(to_shelf), [page.visitor, *which], [page.visitor, page.shelf], **quiet)
-    pictures.download(base.polite(download), which, page.deliver, **quiet)
-
-
-def known(models: Models, opened: list[str], ref: str | None) -> list[str]:
-    """The references among which this visitor's pictures may have been made, the current one first."""
-    return list(dict.fromkeys([*([ref] if ref else []), *opened, *models.refs()]))
 
 
 def _cutoff(loaded: Loaded, value: int) -> gr.Slider:
@@ -185,7 +158,7 @@ def _endpoint(models: Models):
             numbers = tuple(parse_seeds(seeds, limit=MAX_PICTURES))
             labels = (label,) if label else ()
             recipe = PictureRecipe(model_name(loaded.ref), loaded.fingerprint, labels, numbers, psi)
-            return [sheet.data_uri(picture, cell) for picture, cell in zip(draw(loaded.gan, recipe), recipe.cells())]
+            return [data_uri(picture, cell) for picture, cell in zip(draw(loaded.gan, recipe), recipe.cells())]
         except CocktailError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -207,7 +180,7 @@ def _first_sheet(models: Models) -> dict:
     """The pictures that the page opens with, made when the app starts: they are there before anything is asked for."""
     try:
         loaded = models.get(_first_ref(models))
-        return list(sheet.fill(loaded, plan(loaded, opening(loaded))))[-1]
+        return list(sheet.fill(models, loaded, plan(loaded, opening(loaded))))[-1]
     except CocktailError as error:
         return sheet.empty(str(error))
 

@@ -1,22 +1,17 @@
 """A sheet of pictures that fills in place; assets/sheet.js draws it from the plain data made here."""
 
-import base64
-import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 import gradio as gr
-import PIL.Image
-from torch import Tensor
 
-from cocktail.images import to_pil
 from editing.latents import draw
-from editing.recipes import PictureRecipe, to_png
-from ui import base, colours
-from ui.models import Loaded
+from editing.recipes import PictureRecipe, Recipe
+from ui import base
+from ui.models import Loaded, Models
+from ui.pictures import cell, class_of
 
-EXACT_UP_TO = 128  # pixels: smaller pictures are shown from their own PNG, larger ones from a lighter copy
-SHOWN_AT_MOST = 512
 EVERY_SEC = 0.3  # between two states of a sheet that fills: a quick one is sent once, whole
 
 TEMPLATE = """
@@ -37,10 +32,10 @@ TEMPLATE = """
 </section>"""
 
 
-def component(value: dict) -> gr.HTML:
+def component(value: dict, elem_id: str = "sheet") -> gr.HTML:
     """The component; its events are `select` (a picture was clicked) and `download`, both with the recipe as JSON."""
-    return gr.HTML(value, html_template=TEMPLATE, js_on_load=base.script("sheet.js"), elem_id="sheet",
-                   apply_default_css=False)  # fmt: skip
+    return gr.HTML(value, html_template=TEMPLATE, js_on_load=base.script("sheet.js"), elem_id=elem_id,
+                   elem_classes="sheet-block", apply_default_css=False)  # fmt: skip
 
 
 def empty(text: str) -> dict:
@@ -48,21 +43,38 @@ def empty(text: str) -> dict:
     return {"empty": text, "cells": [], "rows": [], "columns": [], "note": "", "status": "", "sheet": ""}
 
 
-def fill(loaded: Loaded, recipe: PictureRecipe) -> Iterator[dict]:
-    """The states of a sheet while its pictures are made; the last one is complete."""
-    cells = [_cell(cell) for cell in recipe.cells()]
+def fill(models: Models, loaded: Loaded, recipe: PictureRecipe) -> Iterator[dict]:
+    """The states of a sheet of samples while its pictures are made; the last one is complete."""
     shared = len(recipe.labels) > 1
-    frame = {
-        "empty": "",
-        "rows": [_row(label) for label in recipe.labels] if shared else [],
-        "columns": [str(seed) for seed in recipe.seeds] if shared else [],
-        "note": _note(loaded, recipe),
-        "sheet": recipe.to_json(),
-    }
+    rows = [class_of(label) for label in recipe.labels] if shared else []
+    columns = [{"label": f"seed {seed}"} for seed in recipe.seeds] if shared else []
+    captions = [] if shared else [str(single.seeds[0]) for single in recipe.cells()]
+    frame = {"note": _note(loaded, recipe), "sheet": recipe.to_json()}
+    yield from gather(models, loaded, recipe.cells(), rows, columns, captions, frame)
+
+
+def gather(
+    models: Models,
+    loaded: Loaded,
+    recipes: Sequence[Recipe],
+    rows: Sequence[dict] = (),
+    columns: Sequence[dict] = (),
+    captions: Sequence[str] = (),
+    frame: dict | None = None,
+) -> Iterator[dict]:
+    """The states of a sheet of any pictures, row by row, while they are made; the last one is complete.
+
+    A head of a row or column is {"label", and optionally "src", "light", "dark"}. `frame` holds other parts of the
+    value, such as a note.
+    """
+    cells = [cell(recipe) | {"caption": caption} for recipe, caption in zip(recipes, chain(captions, repeat("")))]
+    frame = empty("") | {"rows": list(rows), "columns": list(columns)} | (frame or {})
     start = shown = time.monotonic()
-    for i, (picture, single) in enumerate(zip(draw(loaded.gan, recipe), recipe.cells())):
+    for i, recipe in enumerate(recipes):
+        with models.drawing:
+            (picture,) = draw(loaded.gan, recipe)
         # New objects each time: the page is sent what differs from the state before.
-        cells = [*cells[:i], cells[i] | {"src": data_uri(picture, single)}, *cells[i + 1 :]]
+        cells = [*cells[:i], cells[i] | cell(recipe, picture), *cells[i + 1 :]]
         now = time.monotonic()
         if now - shown > EVERY_SEC and i + 1 < len(cells):
             shown = now
@@ -72,37 +84,16 @@ def fill(loaded: Loaded, recipe: PictureRecipe) -> Iterator[dict]:
     yield frame | {"cells": cells, "status": f"{count}, {size} × {size} pixels, {time.monotonic() - start:.2f} s"}
 
 
-def data_uri(picture: Tensor, recipe: PictureRecipe) -> str:
-    """A picture, uint8 [1, 3, H, W], as a data URI."""
-    image = to_pil(picture)[0]
-    if image.width <= EXACT_UP_TO:
-        return "data:image/png;base64," + base64.b64encode(to_png(image, recipe)).decode()
-    image.thumbnail((SHOWN_AT_MOST, SHOWN_AT_MOST), PIL.Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=92)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _cell(recipe: PictureRecipe) -> dict:
-    return {"src": "", "id": recipe.key, "about": recipe.describe(), "seed": recipe.seeds[0],
-            "recipe": recipe.to_json(), **_row(recipe.labels[0] if recipe.labels else "")}  # fmt: skip
-
-
-def _row(label: str) -> dict:
-    light, dark = colours.class_colours(label)
-    return {"label": label, "light": light, "dark": dark}
-
-
 def _note(loaded: Loaded, recipe: PictureRecipe) -> str:
     if len(recipe.labels) > 1:
         cut = f" The first {len(recipe.labels)} of {len(loaded.gan.classes)} classes." if (
             len(recipe.labels) < len(loaded.gan.classes)) else ""  # fmt: skip
         return (
             f"Each column is one latent z, drawn as every class.{cut} "
-            "Click two pictures to put them on the shelf, then pull ψ towards 0."
+            "Click two pictures to put them on the shelf, then open Interpolate."
         )
     if recipe.labels:
         words = f"Each picture is one latent z, drawn as {recipe.labels[0]}."
         several = len(loaded.gan.classes) > 1
         return f"{words} Choose “All, same z” to see the same latents as every class." if several else words
-    return "Each picture is one latent z. Click a picture to put it on the shelf, then pull ψ towards 0."
+    return "Each picture is one latent z. Click two to put them on the shelf, then open Interpolate."

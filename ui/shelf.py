@@ -1,123 +1,125 @@
-"""The shelf at the foot of the page: pictures that a visitor keeps, seen by that visitor only."""
+"""The shelf at the foot of the page: pictures that a visitor keeps, used in every tab, seen by that visitor only."""
 
 import base64
-import secrets
-import threading
-import time
-from collections import OrderedDict
 
 import gradio as gr
 import PIL.Image
+from torch import Tensor
 
-from editing.latents import codes
-from editing.recipes import PictureRecipe, to_png
-from editing.shelf import Pick, Shelf
+from cocktail.errors import CocktailError
+from cocktail.images import to_pil
+from editing.latents import check_model, codes, draw
+from editing.recipes import PictureRecipe, Recipe, model_name, node_of, to_png
+from editing.shelf import MAX_NAME, Pick, Shelf
+from editing.shelf_files import read_shelf, to_npz, to_safetensors
 from ui import base, colours
-from ui.models import Loaded
+from ui.models import Loaded, Models
+from ui.visitors import VISITORS, Desk
 
-LIFETIME_SEC = 24 * 3600
-CAPACITY = 2000  # visitors; the one that was away longest goes first
 THUMBNAIL = 128  # pixels at most
 
 
-class Shelves:
-    """The shelves of all visitors, in memory, each under a random key that only its visitor's browser holds."""
-
-    def __init__(self, lifetime_sec: float = LIFETIME_SEC) -> None:
-        self._lifetime_sec = lifetime_sec
-        self._shelves: OrderedDict[str, tuple[Shelf, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def enter(self, key: str | None) -> tuple[str, Shelf]:
-        """The visitor's key and shelf: theirs if the key is known and fresh, else a new key with an empty shelf.
-
-        A key that this process did not give is never adopted, so nobody can plant one.
-        """
-        with self._lock:
-            self._drop_old()
-            if not isinstance(key, str) or key not in self._shelves:
-                key = secrets.token_urlsafe(24)
-                self._shelves[key] = (Shelf(), 0.0)
-            shelf, _ = self._shelves[key]
-            self._touch(key, shelf)
-            return key, shelf
-
-    def put(self, key: str, shelf: Shelf) -> None:
-        with self._lock:
-            self._touch(key, shelf)
-
-    def _touch(self, key: str, shelf: Shelf) -> None:
-        self._shelves[key] = (shelf, time.monotonic())
-        self._shelves.move_to_end(key)
-
-    def _drop_old(self) -> None:
-        oldest = time.monotonic() - self._lifetime_sec
-        while self._shelves:
-            key, (_, touched) = next(iter(self._shelves.items()))
-            if touched > oldest and len(self._shelves) <= CAPACITY:
-                return
-            del self._shelves[key]
-
-
-SHELVES = Shelves()
-
-
 def component() -> gr.HTML:
-    return gr.HTML(view(Shelf()), html_template='<section class="shelf" aria-label="Shelf"></section>', elem_id="shelf",
+    """Its events: `edit` {do, id, name, place}, `download` {kind}, `upload` {name, data}."""
+    return gr.HTML(view(Desk()), html_template='<section class="shelf" aria-label="Shelf"></section>', elem_id="shelf",
                    js_on_load=base.script("shelf.js"), apply_default_css=False, render=False)  # fmt: skip
 
 
 def connect(page: base.Page) -> None:
     """Fills the shelf when the page opens, and lets its buttons work."""
-    quiet = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    where = [page.visitor, page.shelf]
 
     def enter(key: str):
-        key, shelf = SHELVES.enter(key)
-        return key, view(shelf)
+        key, desk = VISITORS.enter(key)
+        return key, view(desk)
 
-    def remove(key: str, event: gr.EventData):
-        key, shelf = SHELVES.enter(key)
-        SHELVES.put(key, shelf.remove(str(event._data.get("id"))))
-        return enter(key)
+    def edit(key: str, event: gr.EventData):
+        key, desk = VISITORS.change(key, lambda desk: desk.edited(event._data))
+        return key, view(desk)
 
-    def clear(key: str):
-        key, _ = SHELVES.enter(key)
-        SHELVES.put(key, Shelf())
-        return enter(key)
+    def save(key: str, event: gr.EventData):
+        _, desk = VISITORS.enter(key)
+        return file_of(desk.shelf, event._data.get("kind"))
 
-    where = [page.visitor, page.shelf]
-    page.blocks.load(base.polite(enter), page.visitor, where, **quiet)
-    page.shelf.delete(base.polite(remove), page.visitor, where, **quiet)
-    page.shelf.clear(base.polite(clear), page.visitor, where, **quiet)
+    def load(key: str, opened: list[str], ref: str | None, event: gr.EventData):
+        return loaded_file(page.models, key, opened, ref, event._data)
+
+    page.blocks.load(base.polite(enter), page.visitor, where, queue=False, **quiet)
+    page.shelf.edit(base.polite(edit), page.visitor, where, queue=False, trigger_mode="multiple", **quiet)
+    page.shelf.download(base.polite(save), page.visitor, page.deliver, queue=False, **quiet)
+    page.shelf.upload(base.polite(load), [page.visitor, page.opened, page.model], where, concurrency_id=base.DEVICE,
+                      **quiet)  # fmt: skip
 
 
-def add(key: str, loaded: Loaded, recipe: PictureRecipe, picture: PIL.Image.Image) -> tuple[str, dict]:
+def add(key: str, loaded: Loaded, recipe: Recipe) -> tuple[str, dict]:
     """Puts a picture on a visitor's shelf; returns the visitor's key and what the shelf shows."""
-    label = recipe.labels[0] if recipe.labels else None
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL), PIL.Image.Resampling.LANCZOS)
-    pick = Pick(
+    made = pick(loaded, recipe)
+    key, desk = VISITORS.change(key, lambda desk: desk.then(desk.shelf.add(made)))
+    return key, view(desk) | {"last": made.id}
+
+
+def pick(loaded: Loaded, recipe: Recipe, name: str = "") -> Pick:
+    """A picture as a pick, drawn anew from its recipe. Raises: CocktailError where another model made it."""
+    check_model(recipe, loaded.fingerprint)
+    node_of(recipe)  # refuses a sheet of several
+    (picture,) = draw(loaded.gan, recipe)
+    return Pick(
         id=recipe.key,
-        name=f"{label or loaded.title} #{recipe.seeds[0]}",
+        name=name or _name(loaded, recipe),
         model=loaded.ref,
-        label=label,
-        ws=codes(loaded.gan, recipe)[0].cpu(),
+        label=recipe.label,
+        ws=codes(loaded.gan, recipe)[0].clone().cpu(),
         recipe=recipe,
-        thumbnail=to_png(small, recipe),
+        thumbnail=_thumbnail(picture, recipe),
     )
-    key, shelf = SHELVES.enter(key)
-    shelf = shelf.add(pick)
-    SHELVES.put(key, shelf)
-    return key, view(shelf) | {"last": pick.id}
 
 
-def view(shelf: Shelf) -> dict:
+def _name(loaded: Loaded, recipe: Recipe) -> str:
+    if isinstance(recipe, PictureRecipe):
+        return f"{recipe.label or loaded.title} #{recipe.seeds[0]}"[:MAX_NAME]
+    return recipe.describe()[:MAX_NAME]
+
+
+def _thumbnail(picture: Tensor, recipe: Recipe) -> bytes:
+    image = to_pil(picture)[0]
+    image.thumbnail((THUMBNAIL, THUMBNAIL), PIL.Image.Resampling.LANCZOS)
+    return to_png(image, recipe)
+
+
+def view(desk: Desk) -> dict:
     """What the browser needs to show a shelf."""
-    return {"picks": [_item(pick) for pick in shelf.picks], "last": ""}
+    history = desk.history
+    return {"picks": [item(pick) for pick in history.shelf.picks], "last": "",
+            "undo": len(history.past), "redo": len(history.future)}  # fmt: skip
 
 
-def _item(pick: Pick) -> dict:
+def item(pick: Pick) -> dict:
+    """A pick for the browser; a tab that works with it sends its recipe back."""
     light, dark = colours.class_colours(pick.label or "")
     source = "data:image/png;base64," + base64.b64encode(pick.thumbnail).decode()
-    return {"id": pick.id, "name": pick.name, "made": pick.made, "src": source, "light": light, "dark": dark,
-            "plain": pick.label is None}  # fmt: skip
+    return {"id": pick.id, "name": pick.name, "about": pick.made, "src": source, "light": light, "dark": dark,
+            "label": pick.label or "", "recipe": pick.recipe.to_json(), "model": model_name(pick.model)}  # fmt: skip
+
+
+def file_of(shelf: Shelf, kind: object) -> dict:
+    """A shelf as a file for the browser to save."""
+    if kind == "npz":
+        return base.delivery("projected_w.npz", to_npz(shelf.picks), "application/octet-stream")
+    return base.delivery("shelf.safetensors", to_safetensors(shelf.picks), "application/octet-stream")
+
+
+def loaded_file(models: Models, key: str, opened: list[str], ref: str | None, data: dict) -> tuple[str, dict]:
+    """Adds the pictures of a file, a shelf or a PNG with settings, to a visitor's shelf: all of them or none."""
+    name = str(data.get("name") or "the file")[:80]
+    try:
+        raw = base64.b64decode(str(data.get("data")), validate=True)
+    except ValueError as error:
+        raise CocktailError(f"{name} did not arrive whole. Try again; your shelf is unchanged.") from error
+    current, refs = models.get(ref), models.known(opened, ref)
+    picks = []
+    for entry in read_shelf(raw, name, model_name(current.ref), current.fingerprint):
+        loaded = models.named(entry.recipe, refs)
+        picks.append(pick(loaded, entry.recipe, entry.name))
+    key, desk = VISITORS.change(key, lambda desk: desk.then(desk.shelf.add(*picks)))
+    return key, view(desk) | {"last": picks[-1].id}

@@ -1,5 +1,7 @@
 """A running app with a tiny model of random weights, and Chromium to look at it."""
 
+import base64
+import io
 import os
 import re
 import shutil
@@ -10,6 +12,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -113,6 +117,44 @@ class Visitor:
         self.see(pictures)
         self.page.wait_for_function("window.cocktailShelf !== undefined")
         return self
+
+    def tab(self, name: str) -> "Visitor":
+        """Opens a tab, by the menu where the page is too narrow for all of them."""
+        found = self.page.get_by_role("tab", name=name, exact=True)
+        if found.count() and found.first.is_visible():
+            found.first.click()
+        else:
+            self.page.locator("#tabs > .tab-wrapper .overflow-menu > button").click()
+            self.page.locator(".overflow-dropdown button", has_text=name).click()
+        return self
+
+    def shelve(self, *places: int) -> None:
+        """Puts pictures of the Sample tab on the shelf, which was empty."""
+        for count, place in enumerate(places, start=1):
+            self.page.locator("#sheet .cell .picture").nth(place).click()
+            self.page.wait_for_function("n => document.querySelectorAll('#shelf .pick').length === n", arg=count)
+
+    def filled(self, selector: str, count: int) -> None:
+        """Waits until a component shows so many pictures and awaits none."""
+        self.page.wait_for_function(
+            """([selector, count]) => { const cells = [...document.querySelectorAll(selector + ' .cell')];
+               return cells.length === count && cells.every(c => !c.classList.contains('waiting')) }""",
+            arg=[selector, count],
+        )  # fmt: skip
+
+    def pixels(self, selector: str) -> np.ndarray:
+        """The picture of an <img> with a data URI, uint8 [H, W, 3]."""
+        source = self.page.locator(selector).first.get_attribute("src")
+        image = PIL.Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
+        return np.asarray(image.convert("RGB"))
+
+    def drag(self, selector: str, to: float) -> None:
+        """Sets a slider to a value, as a hand that lets go there."""
+        self.page.locator(selector).evaluate(
+            """(range, to) => { range.value = to; range.dispatchEvent(new Event('input', { bubbles: true }));
+               range.dispatchEvent(new Event('change', { bubbles: true })) }""",
+            to,
+        )  # fmt: skip
 
     def see(self, count: int) -> None:
         """Waits until exactly so many pictures are there and none is awaited."""

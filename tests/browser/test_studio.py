@@ -50,6 +50,9 @@ CONTRAST = """() => {
   }
   return poor; }"""
 
+TABS = {"Sample": "#sheet .cell", "Interpolate": "#film .cell", "Mix": "#mix .cell", "Directions": "#move .cell",
+        "Invert": "#invert-go", "Library": ".model"}  # fmt: skip
+
 # Boxes whose content is cut off at the right.
 CLIPPED = """() => [...document.querySelectorAll('.model, .model .body, .controls, #topbar, .sheet, .shelf')]
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
@@ -278,9 +281,9 @@ def test_page_is_readable_and_fits(visit, width, height, scheme):
     visitor.page.locator("#sheet .cell .picture").first.click()
     visitor.page.locator("#shelf .pick").wait_for()
     visitor.page.get_by_role("button", name="More", exact=False).first.click()
-    for tab in ("Sample", "Library"):
-        visitor.page.get_by_role("tab", name=tab).click()
-        visitor.page.locator("#sheet" if tab == "Sample" else ".model").first.wait_for()
+    for tab in TABS:
+        visitor.tab(tab)
+        visitor.page.locator(TABS[tab]).first.wait_for()
         visitor.page.wait_for_timeout(500)
         visitor.picture(f"{tab.lower()}-{width}-{scheme}")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width

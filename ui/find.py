@@ -1,0 +1,258 @@
+"""Finding a direction: judging pictures by hand, by a scorer, or from a list; and suggestions without labels."""
+
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+import numpy as np
+import plotly.graph_objects as go
+
+from cocktail.errors import CocktailError
+from cocktail.images import to_uint8
+from cocktail.seeds import MAX_SEED
+from editing import scorers
+from editing.directions import Direction, Fit, closed_form, principal
+from editing.labelling import Mark, codes_of, fit_marks, named, score
+from editing.onnx_scorer import SCALINGS, OnnxScorer
+from editing.recipes import PictureRecipe, model_name
+from ui import base
+from ui.models import Loaded, Models
+from ui.pictures import class_of, data_uri
+from ui.visitors import VISITORS
+
+PAGE = 20  # pictures to judge at once
+SUGGESTED = 5
+HAND, SCORER, LIST, ONNX = "hand", "scorer", "list", "onnx"
+TEMPLATE = '<section class="judge" aria-label="Pictures to judge"></section>'
+POSITIVE, NEGATIVE = "#1c887c", "#d2694a"
+
+
+def stage() -> dict:
+    """The controls and pictures of the step."""
+    with gr.Row(elem_classes="joined", equal_height=True):
+        how = gr.Radio([("By hand", HAND), ("By a score", SCORER), ("ONNX classifier", ONNX), ("List of seeds", LIST)],
+                       value=HAND, label="Labels", elem_id="find-how", info="Where + and − come from.")  # fmt: skip
+        classes = gr.CheckboxGroup([], label="Found on", elem_id="find-classes",
+                                   info="A direction found on some classes can move all.")  # fmt: skip
+    with gr.Column(visible=True) as by_hand:
+        judge = gr.HTML({"cells": [], "told": ""}, html_template=TEMPLATE, js_on_load=base.script("judge.js"),
+                        elem_id="judge", apply_default_css=False)  # fmt: skip
+        with gr.Row(elem_classes="joined"):
+            more = gr.Button("More pictures", elem_id="judge-more", min_width=110, scale=0)
+            reset = gr.Button("Forget all marks", elem_id="judge-reset", min_width=110, scale=0)
+    with gr.Column(visible=False) as by_score:
+        scorer = gr.Dropdown([], label="Score", elem_id="find-scorer",
+                             info="Statistics of the picture, or what the oracle reads in a drawn class.")  # fmt: skip
+    with gr.Column(visible=False) as by_onnx:
+        onnx = gr.File(
+            label="Classifier (.onnx)", file_types=[".onnx"], type="filepath", elem_id="find-onnx", height=90
+        )
+        with gr.Row(elem_classes="joined"):
+            output = gr.Number(0, precision=0, minimum=0, label="Output", elem_id="find-output", info="Counted from 0.")
+            scaling = gr.Dropdown(list(SCALINGS), value="0 to 1", label="Pixel values", elem_id="find-scaling")
+    with gr.Column(visible=False) as counts:
+        with gr.Row(elem_classes="joined"):
+            looked = gr.Slider(50, 2000, 500, step=50, label="Pictures of each class", elem_id="find-count",
+                               info="They are drawn and scored.")  # fmt: skip
+            side = gr.Slider(5, 200, 50, step=5, label="Labelled of each side", elem_id="find-side",
+                             info="The highest and the lowest; the middle is left out.")  # fmt: skip
+    with gr.Column(visible=False) as by_list:
+        csv = gr.File(label="List (.csv): seed, label, class", file_types=[".csv", ".txt"], type="filepath",
+                      elem_id="find-csv", height=110)  # fmt: skip
+    with gr.Row(elem_classes="joined finder"):
+        name = gr.Textbox(label="Name", elem_id="find-name", max_lines=1, placeholder="turn the head", min_width=160)
+        go_on = gr.Button("Find the direction", variant="primary", elem_id="find-go", min_width=150, scale=0)
+    told = gr.HTML("", elem_id="find-told", elem_classes="help", js_on_load=None, apply_default_css=False)
+    chart = gr.Plot(visible=False, show_label=False, elem_id="margins", container=False)
+    groups = {"by_hand": by_hand, "by_score": by_score, "by_onnx": by_onnx, "counts": counts, "by_list": by_list}
+    return groups | {
+        "how": how, "classes": classes, "judge": judge, "more": more, "reset": reset, "scorer": scorer, "onnx": onnx,
+        "output": output, "scaling": scaling, "looked": looked, "side": side, "csv": csv, "name": name, "go": go_on,
+        "told": told, "chart": chart,
+    }  # fmt: skip
+
+
+def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
+    models, marks, start = page.models, gr.State({}), gr.State(0)
+    quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE}
+
+    def switch(how):
+        shown = {"by_hand": how == HAND, "by_score": how == SCORER, "by_onnx": how == ONNX,
+                 "counts": how in (SCORER, ONNX), "by_list": how == LIST}  # fmt: skip
+        return {own[name]: gr.Column(visible=on) for name, on in shown.items()}
+
+    def enter(ref):
+        """Another model: its classes, its scores, its pictures."""
+        loaded = models.get(ref)
+        names = loaded.gan.classes
+        found = scorers.available(names)
+        first = next((name for name in found if name.endswith(": yaw")), found[0])
+        return {
+            own["classes"]: gr.CheckboxGroup(list(names), value=list(names[:1]), visible=len(names) > 1),
+            own["scorer"]: gr.Dropdown(found, value=first),
+            own["judge"]: page_of(models, loaded, names[:1], 0) | {"cleared": True}, marks: {}, start: 0,
+        }  # fmt: skip
+
+    def turn(ref, classes, known, first):
+        loaded = models.get(ref)
+        value = page_of(models, loaded, classes, first + PAGE) | {"told": tell(loaded, known)}
+        return {own["judge"]: value, start: first + PAGE}
+
+    def restart(ref, classes, known, first):
+        loaded = models.get(ref)
+        return {own["judge"]: page_of(models, loaded, classes, first) | {"told": tell(loaded, known)}}
+
+    def forget(ref, judged):
+        return {marks: {}, own["judge"]: judged | {"told": tell(models.get(ref), {}), "cleared": True}}
+
+    def mark(ref, known, judged, event: gr.EventData):
+        loaded = models.get(ref)
+        known = marked(loaded, known, event._data)
+        return {marks: known, own["judge"]: judged | {"told": tell(loaded, known), "cleared": False}}
+
+    def find(visitor, ref, picks, how, classes, known, scorer, onnx, output, scaling, looked, side, csv, name):
+        loaded = models.get(ref)
+        if not (name or "").strip():
+            raise CocktailError("The direction needs a name first, such as “turn the head”.")
+        for found in labels_of(loaded, how, classes, known, scorer, onnx, output, scaling, looked, side, csv):
+            if isinstance(found, tuple):
+                yield {own["told"]: f"{found[0]} of {found[1]} pictures scored"}
+        result = fit_marks(loaded.gan, found)
+        made = named(loaded.gan, result.vector, name, origin(result, found, how), model_name(ref), loaded.fingerprint)
+        visitor, _ = VISITORS.change(visitor, lambda desk: desk.with_direction(made))
+        report = {page.visitor: visitor, own["told"]: made.origin + ". Open “Move” to use it.",
+                  own["chart"]: gr.Plot(histogram(result), visible=True)}  # fmt: skip
+        for state in view(models, parts, visitor, ref, picks, made.name):
+            yield report | state
+            report = {}
+
+    judged = [page.model, own["classes"], marks, start]
+    shown = [parts.picture, parts.strip, parts.name, parts.fixed, parts.span]
+    columns = [own[name] for name in ("by_hand", "by_score", "by_onnx", "counts", "by_list")]
+    own["how"].change(switch, own["how"], columns, queue=False, api_visibility="private", show_progress="hidden")
+    entered = [own["classes"], own["scorer"], own["judge"], marks, start]
+    gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, entered, **quiet)
+    own["more"].click(base.polite(turn), judged, [own["judge"], start], **quiet)
+    own["classes"].input(base.polite(restart), judged, own["judge"], **quiet)
+    own["reset"].click(base.polite(forget), [page.model, own["judge"]], [marks, own["judge"]], **quiet)
+    own["judge"].like(base.polite(mark), [page.model, marks, own["judge"]], [marks, own["judge"]],
+                      trigger_mode="multiple", **quiet)  # fmt: skip
+    asked = [own[name] for name in ("how", "classes")] + [marks] + [
+        own[name] for name in ("scorer", "onnx", "output", "scaling", "looked", "side", "csv", "name")]  # fmt: skip
+    gr.on([own["go"].click, own["name"].submit], base.polite(find), [page.visitor, page.model, parts.slots, *asked],
+          [page.visitor, own["told"], own["chart"], *shown], **quiet)  # fmt: skip
+
+
+def page_of(models: Models, loaded: Loaded, classes, start: int) -> dict:
+    """Twenty samples of the chosen classes in turn, to be judged."""
+    names = [name for name in classes or () if name in loaded.gan.classes] or list(loaded.gan.classes[:1]) or [None]
+    cells = []
+    for i in range(PAGE):
+        label, seed = names[i % len(names)], start + i // len(names)
+        recipe = PictureRecipe(model_name(loaded.ref), loaded.fingerprint, (label,) if label else (), (seed,))
+        with models.drawing:
+            picture = to_uint8(loaded.gan.sample([seed], label)).cpu()
+        cells.append({"src": data_uri(picture, recipe), "id": recipe.key, "about": recipe.describe(), "seed": seed,
+                      **class_of(label)})  # fmt: skip
+    return {"cells": cells, "told": "Mark 5 pictures or more with +, and 5 or more with −. Keys: + and −, arrows."}
+
+
+def marked(loaded: Loaded, known: dict, data: dict) -> dict:
+    """The marks after one more: (class, seed) -> positive."""
+    seed, label, sign = data.get("seed"), data.get("label") or None, data.get("mark")
+    known_class = label in (loaded.gan.classes or (None,))
+    if not isinstance(seed, int) or not 0 <= seed <= MAX_SEED or sign not in (-1, 0, 1) or not known_class:
+        raise CocktailError("The page sent a mark that cannot be read. Load it again.")
+    known = {key: value for key, value in known.items() if key != f"{label}/{seed}"}
+    return known | {f"{label}/{seed}": (label, seed, sign > 0)} if sign else known
+
+
+def marks_of(known: dict) -> list[Mark]:
+    return [Mark(*values) for values in known.values()]
+
+
+def tell(loaded: Loaded, known: dict) -> str:
+    """How things stand: numbers of each side, and the accuracy if the direction were found now."""
+    found = marks_of(known)
+    positives = sum(mark.positive for mark in found)
+    words = f"{positives} positive, {len(found) - positives} negative."
+    if min(positives, len(found) - positives) < 5:
+        return f"{words} Five of each are needed."
+    result = fit_marks(loaded.gan, found)
+    return f"{words} Accuracy if found now, on pictures left out: {result.accuracy:.0%} (chance is 50%)."
+
+
+def labels_of(
+    loaded: Loaded, how, classes, known: dict, scorer, onnx, output, scaling, looked, side, csv
+) -> Iterator[tuple[int, int] | list[Mark]]:
+    """The marks that the controls describe, with progress before them."""
+    if how == HAND:
+        yield marks_of(known)
+        return
+    if how == LIST:
+        if not csv:
+            raise CocktailError("No list is chosen. It is a text file with lines like 17,+ or 17,+,cat.")
+        yield listed(loaded, csv)
+        return
+    names = [name for name in classes or () if name in loaded.gan.classes] or ([None] if not loaded.gan.classes else [])
+    if not names:
+        raise CocktailError("Choose at least one class to find the direction on.")
+    if how == ONNX and not onnx:
+        raise CocktailError("No classifier is chosen. Give an .onnx file.")
+    judge = OnnxScorer(onnx, int(output or 0), scaling) if how == ONNX else scorers.scorer(scorer)
+    drawn = getattr(judge, "label", None)
+    if drawn is not None and names != [drawn]:
+        raise CocktailError(f"The oracle's score “{scorer}” fits {drawn} only. Choose {drawn} under “Found on”.")
+    yield from score(loaded.gan, names, int(looked), judge, int(side))
+
+
+def listed(loaded: Loaded, path: str) -> list[Mark]:
+    from pathlib import Path
+
+    rows = scorers.read_csv(Path(path))
+    first = loaded.gan.classes[0] if loaded.gan.classes else None
+    for _, label, _ in rows:
+        if label is not None:
+            loaded.gan.class_index(label)
+    return [Mark(label or first, seed, positive) for seed, label, positive in rows]
+
+
+def origin(result: Fit, found: list[Mark], how: str) -> str:
+    """How a direction was found, in one line."""
+    classes = ", ".join(dict.fromkeys(mark.label or "samples" for mark in found))
+    ways = {HAND: "judged by hand", SCORER: "by a score", ONNX: "by a classifier", LIST: "from a list"}
+    return (
+        f"Linear SVM on {classes}, {ways[how]}: {result.positives} +, {result.negatives} −, "
+        f"held-out accuracy {result.accuracy:.1%} ± {result.accuracy_std:.1%}"
+    )
+
+
+def histogram(result: Fit) -> go.Figure:
+    """Signed distances of the labelled codes to a plane that was found without them."""
+    found = go.Figure()
+    margins, labels = result.margins.numpy(), result.labels.numpy()
+    reach = float(np.abs(margins).max()) or 1.0
+    for name, rows, colour in (("−", ~labels, NEGATIVE), ("+", labels, POSITIVE)):
+        found.add_trace(go.Histogram(x=margins[rows], name=name, marker={"color": colour}, opacity=0.7,
+                                     xbins={"start": -reach, "end": reach, "size": reach / 15}))  # fmt: skip
+    found.update_layout(
+        barmode="overlay", height=240, margin={"l": 40, "r": 10, "t": 10, "b": 40}, paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)", xaxis_title="distance to the plane, left out when it was found",
+        yaxis_title="pictures", font={"size": 12, "color": "rgba(128,138,146,0.9)"},
+    )  # fmt: skip
+    return found
+
+
+def suggestions(loaded: Loaded, way: str) -> list[Direction]:
+    """Directions without labels, to be tried and named: PCA of w, or the closed form from the weights."""
+    gan = loaded.gan
+    if way == "pca":
+        classes = gan.classes[:12] or (None,)
+        codes = {label or "": codes_of(gan, [(label, seed) for seed in range(300)]) for label in classes}
+        found = [("PCA", "PCA of w within the classes", *each) for each in principal(codes, SUGGESTED)]
+    else:
+        found = [("SeFa", "Closed form from the weights", *each) for each in closed_form(gan.generator, SUGGESTED)]
+    return [
+        named(gan, vector, f"{short} {i + 1}", f"{words}, number {i + 1}, {share:.0%} of the variance",
+              model_name(loaded.ref), loaded.fingerprint)
+        for i, (short, words, vector, share) in enumerate(found)
+    ]  # fmt: skip
