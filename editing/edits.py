@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache, cached_property
 from typing import get_args, get_origin, get_type_hints
 
 from cocktail.errors import CocktailError
@@ -51,6 +52,10 @@ class EditRecipe:
         return ("-".join(words)[:72].rstrip("-") or "picture") + ".png"
 
     def to_json(self) -> str:
+        return self._json
+
+    @cached_property
+    def _json(self) -> str:
         plain = {"version": VERSION, "model": self.model, "fingerprint": self.fingerprint,
                  "noise_mode": self.noise_mode, "edit": _plain(self.edit)}  # fmt: skip
         return json.dumps(plain, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
@@ -80,7 +85,7 @@ def read_node(data: object, depth: int = 0) -> Node:
         found = data.get("kind") if isinstance(data, dict) else type(data).__name__
         raise CocktailError(f"The settings hold a step of kind {found!r:.40}; known: {', '.join(KINDS)}.")
     kind = KINDS[data["kind"]]
-    hints = get_type_hints(kind, globalns=vars(nodes))
+    hints = _hints(kind)
     values = {}
     for field in fields(kind):
         if field.name in data:
@@ -89,6 +94,12 @@ def read_node(data: object, depth: int = 0) -> Node:
     if missing:
         raise CocktailError(f"The settings lack {kind.kind}.{', '.join(missing)}.")
     return _checked(kind(**values))
+
+
+@cache
+def _hints(kind: type) -> dict[str, object]:
+    """Field -> type of a kind of node."""
+    return get_type_hints(kind, globalns=vars(nodes))
 
 
 def _value(value: object, hint: object, name: str, depth: int) -> object:
@@ -135,7 +146,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Array):
         return asdict(value)
     if is_dataclass(value):
-        hints = get_type_hints(type(value), globalns=vars(nodes))
+        hints = _hints(type(value))
         return {"kind": value.kind} | {
             field.name: _plain(float(part) if hints[field.name] is float else part)
             for field in fields(value)

@@ -177,15 +177,15 @@ def fingerprint(gan: Gan) -> str:
     return digest.hexdigest()[:32]
 
 
-def to_png(image: PIL.Image.Image, recipe: Recipe | None = None) -> bytes:
-    """A PNG file with the exact pixels, and the recipe in it if there is one."""
+def to_png(image: PIL.Image.Image, recipe: Recipe | None = None, quick: bool = False) -> bytes:
+    """A PNG file with the exact pixels, and the recipe in it if there is one; a `quick` one is larger."""
     info = PngInfo()
     if recipe is not None:
         info.add_text(CHUNK, recipe.to_json())
         info.add_itxt("Description", recipe.describe())
     info.add_text("Software", "GAN Cocktail Studio")
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=info)
+    image.save(buffer, "PNG", pnginfo=info, compress_level=1 if quick else 6)
     return buffer.getvalue()
 
 

@@ -59,7 +59,7 @@ def data_uri(picture: Tensor, recipe: Recipe | None = None) -> str:
     """A picture, uint8 [1, 3, H, W], as a data URI; a small one carries its recipe, if it has one."""
     image = to_pil(picture)[0]
     if image.width <= EXACT_UP_TO:
-        return "data:image/png;base64," + base64.b64encode(to_png(image, recipe)).decode()
+        return "data:image/png;base64," + base64.b64encode(to_png(image, recipe, quick=True)).decode()
     image.thumbnail((SHOWN_AT_MOST, SHOWN_AT_MOST), PIL.Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=92)

@@ -10,9 +10,9 @@ from editing.latents import draw
 from editing.recipes import PictureRecipe, Recipe
 from ui import base
 from ui.models import Loaded, Models
-from ui.pictures import cell, class_of
+from ui.pictures import cell, class_of, data_uri
 
-EVERY_SEC = 0.3  # between two states of a sheet that fills: a quick one is sent once, whole
+EVERY_SEC = 0.5  # between two states of a sheet that fills: a quick one is sent once, whole
 
 TEMPLATE = """
 <section class="sheet" aria-label="Pictures">
@@ -74,7 +74,7 @@ def gather(
         with models.drawing:
             (picture,) = draw(loaded.gan, recipe)
         # New objects each time: the page is sent what differs from the state before.
-        cells = [*cells[:i], cells[i] | cell(recipe, picture), *cells[i + 1 :]]
+        cells = [*cells[:i], cells[i] | {"src": data_uri(picture, recipe)}, *cells[i + 1 :]]
         now = time.monotonic()
         if now - shown > EVERY_SEC and i + 1 < len(cells):
             shown = now
