@@ -141,15 +141,13 @@ def _checked(node: Node) -> Node:
     return node
 
 
-def _plain(value: object) -> object:
-    """A node as JSON data."""
+def _plain(value: object, hint: object = None) -> object:
+    """A node as JSON data; what is a float by its type is written as one, so that equal recipes have equal keys."""
     if isinstance(value, Array):
         return asdict(value)
     if is_dataclass(value):
         hints = _hints(type(value))
-        return {"kind": value.kind} | {
-            field.name: _plain(float(part) if hints[field.name] is float else part)
-            for field in fields(value)
-            for part in (getattr(value, field.name),)
-        }
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return {"kind": value.kind} | {f.name: _plain(getattr(value, f.name), hints[f.name]) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item, get_args(hint)[0]) for item in value]
+    return float(value) if hint is float else value

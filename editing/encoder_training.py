@@ -104,7 +104,7 @@ class _Training:
 
 @torch.no_grad()
 def samples(gan: Gan, encoder: Encoder, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures float32 [n, 3, R, R] as drawn, not clamped, codes float32 [n, num_ws, w_dim], classes int64 [n].
+    """Pictures float32 [n, 3, R, R] in [-1, 1], codes float32 [n, num_ws, w_dim], classes int64 [n].
 
     Truncated by psi from 0.5 to 1.2, half of them with the later layers of another code of the class (style mixing,
     StyleGAN, section 3.1).
@@ -117,15 +117,15 @@ def samples(gan: Gan, encoder: Encoder, n: int, rng: torch.Generator) -> tuple[T
     late = (torch.arange(gan.num_ws) >= crossing)[:, :, None].to(gan.device)
     psi = (PSI[0] + (PSI[1] - PSI[0]) * torch.rand(n, 1, 1, generator=rng)).to(gan.device)
     ws = torch.lerp(encoder.center[labels][:, None], torch.where(late, second, first), psi)
-    return gan.generator.synthesize(ws), ws, labels
+    return gan.generator.synthesize(ws).clamp(-1, 1), ws, labels
 
 
 def degraded(img: Tensor, rng: torch.Generator) -> Tensor:
-    """Pictures float32 [N, 3, H, W] a little blurred, tinted and noisy, in [-1, 1], each by another amount.
+    """Pictures float32 [N, 3, H, W] in [-1, 1] a little blurred, tinted and noisy, each by another amount.
 
     What people bring is not as clean as samples are.
     """
-    n, img = len(img), img.clamp(-1, 1)
+    n = len(img)
     blur, noise, gain = torch.rand(3, n, 1, 1, 1, generator=rng).to(img.device)
     tint = 0.05 * torch.randn(n, 3, 1, 1, generator=rng).to(img.device)
     grain = torch.randn(img.shape, generator=rng).to(img.device)

@@ -450,16 +450,16 @@ def test_how_things_stand_is_told_with_each_mark(loaded):
 def test_a_list_of_seeds_gives_marks_of_the_first_class_unless_it_names_one(loaded, tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("seed,label,class\n1,+,\n2,-,dog\n")
-    assert [(m.label, m.seed, m.positive) for m in find.listed(loaded, str(path))] == [
+    assert [(m.label, m.seed, m.positive) for m in find.listed(loaded, path)] == [
         ("cat", 1, True),
         ("dog", 2, False),
     ]
     path.write_text("1,+,wolf\n")
     with pytest.raises(CocktailError, match="Unknown class 'wolf'"):
-        find.listed(loaded, str(path))
+        find.listed(loaded, path)
     path.write_text("hello")
     with pytest.raises(CocktailError, match="Line 1"):
-        find.listed(loaded, str(path))
+        find.listed(loaded, path)
 
 
 def test_pictures_to_judge_are_samples_of_the_chosen_classes_in_turn(models, loaded):
@@ -480,7 +480,13 @@ def test_what_gives_no_labels_is_refused_before_anything_is_drawn(loaded, given,
     controls = {"how": find.SCORER, "classes": ["cat"], "known": {}, "scorer": "brightness", "onnx": None, "output": 0,
                 "scaling": "0 to 1", "looked": 50, "side": 5, "csv": None} | given  # fmt: skip
     with pytest.raises(CocktailError, match=words):
-        next(find.labels_of(loaded, **controls))
+        next(find.labels_of(loaded, find.Labels(**controls)))
+
+
+def test_a_public_page_runs_nobody_s_classifier(loaded, tmp_path):
+    asked = find.Labels(find.ONNX, ["cat"], {}, None, str(tmp_path / "any.onnx"), 0, "0 to 1", 50, 5, None)
+    with pytest.raises(CocktailError, match="public"):
+        next(find.labels_of(loaded, asked, public=True))
 
 
 # Directions

@@ -46,7 +46,7 @@ def build(page: base.Page) -> None:
                     picture = live.component(page.models, "move", live.empty(EMPTY))
                     strip = sheet.component(sheet.empty(NONE), "strip")
                 with gr.Tab("Find", id="find"):
-                    finder = find.stage()
+                    finder = find.stage(page.models.public)
                 with gr.Tab("Measure", id="measure"):
                     gauges = measure.stage()
         with gr.Column(elem_classes="controls", min_width=280):

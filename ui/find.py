@@ -1,6 +1,8 @@
 """Finding a direction: judging pictures by hand, by a scorer, or from a list; and suggestions without labels."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
@@ -26,11 +28,28 @@ TEMPLATE = '<section class="judge" aria-label="Pictures to judge"></section>'
 POSITIVE, NEGATIVE = "#1c887c", "#d2694a"
 
 
-def stage() -> dict:
-    """The controls and pictures of the step."""
+@dataclass(frozen=True)
+class Labels:
+    """The values of the controls that say where labels come from, in the order in which they are wired."""
+
+    how: str
+    classes: list[str] | None
+    known: dict
+    scorer: str | None
+    onnx: str | None
+    output: float | None
+    scaling: str
+    looked: float
+    side: float
+    csv: str | None
+
+
+def stage(public: bool) -> dict:
+    """The controls and pictures of the step; a `public` page runs nobody's classifier."""
+    ways = [("By hand", HAND), ("By a score", SCORER), ("List of seeds", LIST)]
     with gr.Row(elem_classes="joined", equal_height=True):
-        how = gr.Radio([("By hand", HAND), ("By a score", SCORER), ("ONNX classifier", ONNX), ("List of seeds", LIST)],
-                       value=HAND, label="Labels", elem_id="find-how", info="Where + and − come from.")  # fmt: skip
+        how = gr.Radio(ways if public else [*ways, ("ONNX classifier", ONNX)], value=HAND, label="Labels",
+                       elem_id="find-how", info="Where + and − come from.")  # fmt: skip
         classes = gr.CheckboxGroup([], label="Found on", elem_id="find-classes",
                                    info="A direction found on some classes can move all.")  # fmt: skip
     with gr.Column(visible=True) as by_hand:
@@ -109,15 +128,17 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
         known = marked(loaded, known, event._data)
         return {marks: known, own["judge"]: judged | {"told": tell(loaded, known), "cleared": False}}
 
-    def find(visitor, ref, picks, how, classes, known, scorer, onnx, output, scaling, looked, side, csv, name):
-        loaded = models.get(ref)
+    def find(visitor, ref, picks, name, *values):
+        loaded, asked = models.get(ref), Labels(*values)
         if not (name or "").strip():
             raise CocktailError("The direction needs a name first, such as “turn the head”.")
-        for found in labels_of(loaded, how, classes, known, scorer, onnx, output, scaling, looked, side, csv):
+        for found in labels_of(loaded, asked, models.public):
             if isinstance(found, tuple):
                 yield {own["told"]: f"{found[0]} of {found[1]} pictures scored"}
         result = fit_marks(loaded.gan, found)
-        made = named(loaded.gan, result.vector, name, origin(result, found, how), model_name(ref), loaded.fingerprint)
+        made = named(
+            loaded.gan, result.vector, name, origin(result, found, asked.how), model_name(ref), loaded.fingerprint
+        )
         visitor, _ = VISITORS.change(visitor, lambda desk: desk.with_direction(made))
         report = {page.visitor: visitor, own["told"]: made.origin + ". Open “Move” to use it.",
                   own["chart"]: gr.Plot(histogram(result), visible=True)}  # fmt: skip
@@ -136,10 +157,11 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
     own["reset"].click(base.polite(forget), [page.model, own["judge"]], [marks, own["judge"]], **quiet)
     own["judge"].like(base.polite(mark), [page.model, marks, own["judge"]], [marks, own["judge"]],
                       trigger_mode="multiple", **quiet)  # fmt: skip
-    asked = [own[name] for name in ("how", "classes")] + [marks] + [
-        own[name] for name in ("scorer", "onnx", "output", "scaling", "looked", "side", "csv", "name")]  # fmt: skip
-    gr.on([own["go"].click, own["name"].submit], base.polite(find), [page.visitor, page.model, parts.slots, *asked],
-          [page.visitor, own["told"], own["chart"], *shown], **quiet)  # fmt: skip
+    values = [own["how"], own["classes"], marks]
+    values += [own[name] for name in ("scorer", "onnx", "output", "scaling", "looked", "side", "csv")]
+    inputs = [page.visitor, page.model, parts.slots, own["name"], *values]
+    outputs = [page.visitor, own["told"], own["chart"], *shown]
+    gr.on([own["go"].click, own["name"].submit], base.polite(find), inputs, outputs, **quiet)
 
 
 def page_of(models: Models, loaded: Loaded, classes, start: int) -> dict:
@@ -181,34 +203,41 @@ def tell(loaded: Loaded, known: dict) -> str:
     return f"{words} Accuracy if found now, on pictures left out: {result.accuracy:.0%} (chance is 50%)."
 
 
-def labels_of(
-    loaded: Loaded, how, classes, known: dict, scorer, onnx, output, scaling, looked, side, csv
-) -> Iterator[tuple[int, int] | list[Mark]]:
-    """The marks that the controls describe, with progress before them."""
-    if how == HAND:
-        yield marks_of(known)
+def labels_of(loaded: Loaded, asked: Labels, public: bool = False) -> Iterator[tuple[int, int] | list[Mark]]:
+    """The marks that the controls describe, with progress before them.
+
+    Raises: CocktailError where something is missing, or a public page is asked to run a classifier.
+    """
+    if asked.how == HAND:
+        yield marks_of(asked.known)
         return
-    if how == LIST:
-        if not csv:
+    if asked.how == LIST:
+        if not asked.csv:
             raise CocktailError("No list is chosen. It is a text file with lines like 17,+ or 17,+,cat.")
-        yield listed(loaded, csv)
+        yield listed(loaded, Path(asked.csv))
         return
-    names = [name for name in classes or () if name in loaded.gan.classes] or ([None] if not loaded.gan.classes else [])
-    if not names:
+    names = [name for name in asked.classes or () if name in loaded.gan.classes]
+    if loaded.gan.classes and not names:
         raise CocktailError("Choose at least one class to find the direction on.")
-    if how == ONNX and not onnx:
-        raise CocktailError("No classifier is chosen. Give an .onnx file.")
-    judge = OnnxScorer(onnx, int(output or 0), scaling) if how == ONNX else scorers.scorer(scorer)
+    judge = _judge(asked, public)
     drawn = getattr(judge, "label", None)
     if drawn is not None and names != [drawn]:
-        raise CocktailError(f"The oracle's score “{scorer}” fits {drawn} only. Choose {drawn} under “Found on”.")
-    yield from score(loaded.gan, names, int(looked), judge, int(side))
+        raise CocktailError(f"The oracle's score “{asked.scorer}” fits {drawn} only. Choose {drawn} under “Found on”.")
+    yield from score(loaded.gan, names or [None], int(asked.looked), judge, int(asked.side))
 
 
-def listed(loaded: Loaded, path: str) -> list[Mark]:
-    from pathlib import Path
+def _judge(asked: Labels, public: bool) -> scorers.Scorer:
+    if asked.how != ONNX:
+        return scorers.scorer(asked.scorer)
+    if public:
+        raise CocktailError("This page is public and runs no classifiers. Run the studio at home for that.")
+    if not asked.onnx:
+        raise CocktailError("No classifier is chosen. Give an .onnx file.")
+    return OnnxScorer(asked.onnx, int(asked.output or 0), asked.scaling)
 
-    rows = scorers.read_csv(Path(path))
+
+def listed(loaded: Loaded, path: Path) -> list[Mark]:
+    rows = scorers.read_csv(path)
     first = loaded.gan.classes[0] if loaded.gan.classes else None
     for _, label, _ in rows:
         if label is not None:

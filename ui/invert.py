@@ -59,7 +59,8 @@ def build(page: base.Page) -> None:
             with gr.Accordion("More", open=False, elem_classes="more"):
                 steps = gr.Slider(0, 1000, 300, step=10, label="Steps at most", elem_id="invert-steps",
                                   info="0: the encoder alone.")  # fmt: skip
-                train = gr.Button("Train an encoder for this model", elem_id="encoder-train")
+                train = gr.Button("Train an encoder for this model", elem_id="encoder-train",
+                                  visible=not page.models.public)  # fmt: skip
                 state = gr.HTML("", elem_id="encoder-state", elem_classes="help", js_on_load=None,
                                 apply_default_css=False)  # fmt: skip
     parts = {

@@ -1,5 +1,6 @@
 """The tab that opens first: pictures of one class, or of every class for the same latents."""
 
+import html
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -85,8 +86,13 @@ def _connect(page: base.Page, parts: Parts) -> None:
         if wanted == before:
             yield {drawn: before}  # a handler that yields nothing would empty the controls among its outputs
             return
-        changed = {} if wanted.seeds == before.seeds else {count: min(COUNT, len(parse_seeds(wanted.seeds)))}
-        yield from show(models.get(wanted.ref), wanted, changed)
+        try:
+            changed = {} if wanted.seeds == before.seeds else {count: min(COUNT, len(parse_seeds(wanted.seeds)))}
+            yield from show(models.get(wanted.ref), wanted, changed)
+        except CocktailError as error:
+            # Told once: a box that still holds what was refused must not say so again whenever it loses the focus.
+            gr.Warning(html.escape(str(error)))
+            yield {drawn: wanted}
 
     def reseed(choose: Callable[[str, int], str]):
         def handler(number, *values):

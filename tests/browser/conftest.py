@@ -86,8 +86,9 @@ def chromium():
     if executable is None:
         message = "no Chromium found; install it (Debian: apt-get install chromium) to run the browser tests"
         pytest.fail(message) if REQUIRED else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
