@@ -102,7 +102,7 @@ def project(
         index, alone = int(chances.argmax()) if index is None else index, (guess[0], *way.look(guess))
         ws = guess if ws is None else ws
     if index is None or ws is None:
-        index, near = nearest(gan, way.target, index, config.candidates, started + config.max_sec / 2)
+        index, near = nearest(gan, way.target, index, config.candidates, started + config.max_sec / 4)
         ws = near if ws is None else ws
     way.begin(index, ws, one=config.space == "w")
     yield from _descend(way, config, started)
@@ -112,15 +112,15 @@ def project(
 
 def _descend(way: Descent, config: InversionConfig, started: float) -> Iterator[InversionProgress]:
     """Descends until the steps, the seconds or the patience are used up; the rate rises, and falls as a cosine."""
-    elapsed = 0.0
+    first = elapsed = time.monotonic() - started
     while True:
-        before, elapsed = elapsed, time.monotonic() - started
-        lap = elapsed - before if way.step else 0.0
+        before, elapsed = elapsed, time.monotonic() - started if way.step else first
+        lap = elapsed - before
         if way.step % config.report_steps == 0:
             yield InversionProgress(way.step, config.steps, elapsed, *way.figures, way.best)
         if way.step >= config.steps or way.step - way.gained >= config.patience or elapsed + lap >= config.max_sec:
             return
-        done = max(way.step / config.steps, elapsed / config.max_sec)
+        done = max(way.step / config.steps, (elapsed - first) / (config.max_sec - first))
         way.descend(config.lr * min(1, (way.step + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done)))
 
 

@@ -13,7 +13,7 @@ from cocktail.images import resize
 CODES = 4096  # samples of w that tell a region
 LEAST_AXIS = 0.003  # of the longest; along shorter ones the codes hardly vary
 FAR = 4.0  # standard deviations; coordinates beyond are brought back
-CHUNK = 16  # pictures drawn at once
+CHUNK = 4  # pictures drawn at once: hardly slower than more, and the clock is looked at in between
 SMALL = 32  # px, at which pictures of candidates are compared
 
 

@@ -14,7 +14,7 @@ from editing.inversion import Inversion, InversionConfig, project
 PICTURES = 32
 FIRST_SEED = 1_000_000  # of the samples; any that nobody looks at
 MOST = 0.95  # of the samples keep the low or the high figure
-# Times the high figure of own samples. With the bundled union 99 % of unseen drawings of its classes stay below, and 95 %
+# Times the high figure of own samples. With the bundled union 99 % of unseen drawings of its classes stay below; 95 %
 # of photos, and of the same drawings upside down, lie above.
 SLACK = 5.0
 
