@@ -1,15 +1,23 @@
 """The models that come with the program: all there, small, and as good as their cards say."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from benchmarks.bundle_report import goals
 from cocktail import checkpoints, domains
 from cocktail.metrics import DrawnDomains, OracleFeatures, evaluate
 from cocktail.recipe import Recipe
+from editing import direction_files
+from editing.directions import effects
+from editing.encoder import find_encoder
+from editing.recipes import fingerprint
+from editing.verdict import typical_of
+from ui.direction_list import FILE
 
 ROOT = Path(__file__).parents[1]
 SOURCES = domains.names()
@@ -71,6 +79,7 @@ def test_every_class_is_told_at_once_and_varies(union):
 def test_the_results_page_says_what_fell_short(union):
     sources = {name: checkpoints.load(f"bundled/{name}") for name in SOURCES}
     page = (ROOT / "docs" / "RESULTS.md").read_text(encoding="utf-8")
+    page = page.split("## The numbers to reach")[1].split("\n## ")[0]
     missed = [goal for goal in goals(sources, union) if (goal[2] > goal[3] if goal[4] else goal[2] < goal[3])]
     assert page.count("**missed**") == len(missed)
     for what, who, reached, *_ in missed:
@@ -80,3 +89,28 @@ def test_the_results_page_says_what_fell_short(union):
 def test_a_latent_means_the_same_in_every_class(union):
     """Yaw of one z, read in the first class and in another: what the shared latent space is for."""
     assert all(row["yaw"] > 0.6 for row in union.card["shared_factors"].values())
+
+
+def test_the_studio_s_sliders_belong_to_the_union_and_turn_every_head(union):
+    found = {direction.name: direction for direction in direction_files.read(checkpoints.ASSETS / "union" / FILE)}
+    for direction in found.values():
+        direction_files.check_model(direction, fingerprint(union), "union")
+    turn = found["turn the head"]
+    moved = effects(union, turn.vector, turn.sigma, union.classes, range(16), OracleFeatures(), turn.layers)
+    assert all(row["yaw"] > 0.2 for row in moved.values()), moved
+
+
+def test_the_encoder_belongs_to_the_union_guesses_classes_and_knows_its_own_errors(union):
+    encoder = find_encoder("bundled/union", union)
+    assert typical_of(encoder) is not None
+    assert (checkpoints.ASSETS / "union" / "encoder.safetensors").stat().st_size < 5e6
+    for index, name in enumerate(union.classes):
+        drawings, _ = domains.get(name).draw(24, torch.Generator().manual_seed(99), 64)
+        _, chances = encoder.encode(drawings)
+        assert (chances.argmax(dim=1) == index).float().mean() > 0.9, name
+
+
+@pytest.mark.parametrize("name", ["transfer", "inversion"])
+def test_what_was_measured_apart_was_measured_on_this_union(union, name):
+    data = json.loads((ROOT / "docs" / f"{name}.json").read_text(encoding="utf-8"))
+    assert data["fingerprint"] == fingerprint(union)

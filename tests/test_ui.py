@@ -744,3 +744,9 @@ def test_app_refuses_a_missing_model_on_one_line():
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("discriminator, words", [(True, "as the discriminator sees it"), (False, "by pixels")])
+def test_lengths_say_by_what_they_are_measured(tiny, discriminator, words):
+    name = interpolate.PerceptualDistance(tiny(("cat",), discriminator=discriminator)).name
+    assert words in interpolate._told(torch.tensor([0.1, 0.2]), name)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cocktail.errors import CocktailError
 from cocktail.images import from_uint8, to_pil
-from cocktail.metrics.perceptual import PerceptualDistance
+from cocktail.metrics.perceptual import FEATURES, PerceptualDistance
 from editing import animation, interpolation
 from editing.edits import Blend, EditRecipe, Node, Way
 from editing.latents import codes, draw
@@ -200,7 +200,7 @@ def _pictures(
 
 def _told(lengths: Tensor, name: str) -> str:
     least, most = lengths.min().item(), lengths.max().item()
-    judge = "as the discriminator sees it" if name == "discriminator" else "by pixels: the model has no discriminator"
+    judge = "as the discriminator sees it" if name == FEATURES else "by pixels: the model has no discriminator"
     return (
         f"Length of the way {lengths.sum().item():.2f}; steps from {least:.4f} to {most:.4f} "
         f"(ratio {most / max(least, 1e-9):.1f}), {judge}."

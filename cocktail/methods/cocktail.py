@@ -50,8 +50,8 @@ PRESETS = {
     # For networks of a million parameters and an hour on a CPU: the bundled union is made with it.
     "small": CocktailConfig(
         root=replace(SMALL, total_kimg=4.0),
-        merge=replace(SMALL, total_kimg=64.0, batch=16, lr=0.0015, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0),
-        warm=WarmStartConfig(stage_kimg=(450.0,), batch=32, ema_kimg=1.0),
+        merge=replace(SMALL, total_kimg=96.0, batch=16, lr=0.0015, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0),
+        warm=WarmStartConfig(stage_kimg=(320.0,), batch=32, ema_kimg=1.0),
         class_w_gain=4.0,
         own_rows=True,
         align=True,
