@@ -6,6 +6,8 @@ function change(first, last) {
   props.value = { ...props.value, first: low, last: high };
   mark();
   trigger("input", {});
+  // A sheet that follows these layers draws at once, without the queue.
+  document.dispatchEvent(new CustomEvent("cocktail:layers", { detail: { box, first: low, last: high } }));
 }
 
 function end(name, which, count) {

@@ -67,6 +67,26 @@ function layout(value) {
   }
 }
 
+// A sheet of mixes follows a range of layers: the same recipes with other amounts, drawn without the queue.
+const follow = latest(async (first, last) => {
+  const { ref, amounts } = props.value.follow;
+  const cells = [...grid.querySelectorAll(".cell")];
+  const recipes = cells.map((cell) => {
+    const recipe = JSON.parse(cell.dataset.recipe);
+    recipe.edit.amounts = amounts.map((amount, layer) => (layer >= first && layer <= last ? amount : 0));
+    return JSON.stringify(recipe);
+  });
+  const answer = await server.paint({ ref, recipes });
+  status.textContent = answer.error || `${cells.length} pictures, ${answer.sec.toFixed(2)} s`;
+  (answer.cells || []).forEach((item, i) => fillCell(cells[i], item));
+  markShelved(grid);
+});
+
+document.addEventListener("cocktail:layers", (event) => {
+  const { box, first, last } = event.detail, value = props.value;
+  if (value?.follow && value.cells.length && document.getElementById(value.follow.layers)?.contains(box)) follow(first, last);
+});
+
 // With "Fit" on, the sheet is as wide as lets all its rows be seen without scrolling.
 function fit() {
   if (!fitted || !grid.children.length) return grid.style.removeProperty("max-width");

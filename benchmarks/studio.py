@@ -61,12 +61,12 @@ GRID = """async ends => {
     const range = document.querySelector('#mix-layers .end.first');
     range.value = end;
     range.dispatchEvent(new Event('input', { bubbles: true }));
-    while (true) {
-      const now = images();
-      if (now.length === before.length && now.every((i, k) => i.src !== before[k])) break;
+    // Looking at all 64 sources all the time would take a core from the network that draws them.
+    while (images().at(-1).src === before.at(-1)) {
       if (performance.now() - start > 20000) throw new Error('no grid after 20 s');
-      await new Promise(done => setTimeout(done, 2));
+      await new Promise(done => setTimeout(done, 10));
     }
+    if (images().some((i, k) => i.src === before[k])) throw new Error('a picture is still the old one');
     await Promise.all(images().map(i => i.decode()));
     await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     times.push(performance.now() - start);

@@ -13,6 +13,7 @@ from ui.models import Loaded, Models
 from ui.pictures import connect
 
 MOST = 8  # rows, and columns
+LAYERS = "mix-layers"
 EXAMPLE = (3, 4)  # rows and columns
 LAYERS_FROM_COLUMN = "Which layers come from the columns; the others come from the rows."
 EMPTY = "Choose pictures for the rows and for the columns: click them on the shelf, or fill both with samples."
@@ -23,10 +24,10 @@ ANY = -1
 def build(page: base.Page) -> None:
     with gr.Row(elem_classes="bench"):
         with gr.Column(elem_classes="stage", min_width=280):
-            grid = sheet.component(sheet.empty(EMPTY), "mix")
+            grid = sheet.component(sheet.empty(EMPTY), "mix", page.models)
         with gr.Column(elem_classes="controls", min_width=280):
             picks = slots.component("mix-slots", ["Rows", "Columns"], MOST)
-            span = layers.component("mix-layers", "Layers from the columns", LAYERS_FROM_COLUMN)
+            span = layers.component(LAYERS, "Layers from the columns", LAYERS_FROM_COLUMN)
             pose = gr.Button("Pose and shape from rows, look from columns", elem_id="mix-pose")
             with gr.Accordion("More", open=False, elem_classes="more"):
                 amounts = [
@@ -96,7 +97,7 @@ def _connect(page: base.Page, parts: dict) -> None:
             yield {picks: wanted} | state
 
     inputs = [page.model, picks, span, *parts["amounts"]]
-    changes = [picks.input, span.input, *(amount.change for amount in parts["amounts"])]
+    changes = [picks.input, *(amount.change for amount in parts["amounts"])]
     gr.on(changes, base.polite(show), inputs, [grid], **quiet)
     shown = [picks, auto, span, *parts["classes"], grid]
     page.tab.select(base.polite(arrive), [auto, page.visitor, *inputs], shown, **quiet)
@@ -129,7 +130,11 @@ def mixed(models: Models, loaded: Loaded, chosen: dict, sent: object, amounts: S
     recipes = [EditRecipe(model_name(loaded.ref), loaded.fingerprint, Mix(row, column, taken))
                for row in down for column in across]  # fmt: skip
     heads = [[_head(item) for item in strip["items"][:MOST]] for strip in (rows, columns)]
-    frame = {"note": "Each picture is its row's with the chosen layers of its column's. Click one to keep it."}
+    every = layer_amounts(loaded, (0, loaded.gan.num_ws - 1), amounts)
+    frame = {
+        "note": "Each picture is its row's with the chosen layers of its column's. Click one to keep it.",
+        "follow": {"layers": LAYERS, "ref": loaded.ref, "amounts": every},  # assets/sheet.js draws when they change
+    }
     yield from sheet.gather(models, loaded, recipes, *heads, frame=frame)
 
 

@@ -18,7 +18,7 @@ from ui.models import Loaded, Models
 
 EXACT_UP_TO = 128  # pixels: smaller pictures are shown from their own PNG, larger ones from a lighter copy
 SHOWN_AT_MOST = 512
-MAX_AT_ONCE = 16  # pictures that one move of a slider may ask for
+MAX_AT_ONCE = 64  # pictures that one move of a slider may ask for
 
 
 def connect(page: base.Page, component: gr.HTML) -> None:

@@ -10,7 +10,7 @@ from editing.latents import draw
 from editing.recipes import PictureRecipe, Recipe
 from ui import base
 from ui.models import Loaded, Models
-from ui.pictures import cell, class_of, data_uri
+from ui.pictures import cell, class_of, data_uri, painter
 
 EVERY_SEC = 0.5  # between two states of a sheet that fills: a quick one is sent once, whole
 
@@ -32,10 +32,14 @@ TEMPLATE = """
 </section>"""
 
 
-def component(value: dict, elem_id: str = "sheet") -> gr.HTML:
-    """The component; its events are `select` (a picture was clicked) and `download`, both with the recipe as JSON."""
+def component(value: dict, elem_id: str = "sheet", models: Models | None = None) -> gr.HTML:
+    """The component; its events are `select` (a picture was clicked) and `download`, both with the recipe as JSON.
+
+    With `models` it can follow a range of layers in the browser: value["follow"] = {"layers", "ref", "amounts"}.
+    """
+    served = [painter(models)] if models else None
     return gr.HTML(value, html_template=TEMPLATE, js_on_load=base.script("sheet.js"), elem_id=elem_id,
-                   elem_classes="sheet-block", apply_default_css=False)  # fmt: skip
+                   elem_classes="sheet-block", server_functions=served, apply_default_css=False)  # fmt: skip
 
 
 def empty(text: str) -> dict:
