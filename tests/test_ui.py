@@ -257,7 +257,7 @@ def test_the_painter_gives_the_pictures_that_were_asked_for(models, loaded):
 @pytest.mark.parametrize(
     "asked, words",
     [(None, "no pictures"), (7, "no pictures"), ({}, "no pictures"), ({"recipes": []}, "no pictures"),
-     ({"recipes": "{}"}, "no pictures"), ({"recipes": ["{}"] * 17}, "more than 16 at once"),
+     ({"recipes": "{}"}, "no pictures"), ({"recipes": ["{}"] * 65}, "more than 64 at once"),
      ({"recipes": ["{"]}, "no valid JSON"), ({"recipes": [None]}, "no valid JSON"),
      ({"recipes": ["{}"]}, "version None")],
 )  # fmt: skip
