@@ -563,6 +563,15 @@ def settings(loaded: Loaded, *nodes: Seed, **changes: object) -> interpolate.Set
     return replace(way, **changes)
 
 
+def test_the_map_shows_what_is_on_the_shelf_of_this_model(models, loaded, tmp_path):
+    own = shelf.pick(loaded, sample(loaded, "dog", 9), "my dog")
+    other = models.get(str(write(tmp_path / "stranger", seed=8)))
+    strange = shelf.pick(other, sample(other, "cat", 1), "stranger")
+    _, second, *_ = interpolate.states(models, settings(loaded), (own, strange))
+    shown = [text for trace in second["chart"].data for text in trace.text]
+    assert "my dog, on the shelf" in shown and "stranger, on the shelf" not in shown
+
+
 def test_a_way_shows_its_picture_then_the_map_then_the_strip(models, loaded):
     first, second, *rest = interpolate.states(models, settings(loaded))
     assert [list(state) for state in (first, second)] == [["picture"], ["chart", "about"]]

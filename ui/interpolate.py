@@ -14,9 +14,11 @@ from editing import animation, interpolation
 from editing.edits import Blend, EditRecipe, Node, Way
 from editing.latents import codes, draw
 from editing.recipes import model_name, node_of
+from editing.shelf import Pick
 from ui import atlas, base, live, sheet, slots
 from ui.models import Loaded, Models
 from ui.pictures import connect
+from ui.visitors import VISITORS
 
 KEYS = 3  # of the example
 STRIP = 8  # pictures of the filmstrip
@@ -101,8 +103,9 @@ def _connect(page: base.Page, parts: dict, controls: Sequence) -> None:
     live_event = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE,
                   "trigger_mode": "always_last"}  # fmt: skip
 
-    def show(*values) -> Iterator[dict]:
-        for state in states(models, Settings(*values)):
+    def show(visitor, *values) -> Iterator[dict]:
+        _, desk = VISITORS.enter(visitor)
+        for state in states(models, Settings(*values), desk.shelf.picks):
             yield {parts[name]: value for name, value in state.items()}
 
     def arrive(before, visitor, *values):
@@ -120,19 +123,22 @@ def _connect(page: base.Page, parts: dict, controls: Sequence) -> None:
             yield {auto: slots.ids(chosen)}
             return
         first = {keys: chosen, auto: slots.ids(chosen)}
-        for state in show(wanted.ref, chosen, *values[2:]):
+        for state in show(visitor, wanted.ref, chosen, *values[2:]):
             yield first | state
             first = {}
 
     inputs = [page.model, keys, *controls]
     changes = [keys.input, *(control.change for control in controls)]
-    gr.on(changes, base.polite(show), inputs, shown, **live_event)
+    gr.on(changes, base.polite(show), [page.visitor, *inputs], shown, **live_event)
     page.tab.select(base.polite(arrive), [auto, page.visitor, *inputs], [keys, auto, *shown], **live_event)
     page.model.change(base.polite(renew), [page.visitor, *inputs], [keys, auto, *shown], **live_event)
 
 
-def states(models: Models, wanted: Settings) -> Iterator[dict]:
-    """What the tab shows, as it comes: the live picture first, then the map, then the filmstrip with its lengths."""
+def states(models: Models, wanted: Settings, shelved: Sequence[Pick] = ()) -> Iterator[dict]:
+    """What the tab shows, as it comes: the live picture first, then the map, then the filmstrip with its lengths.
+
+    `shelved` are the visitor's pictures, which the map shows too.
+    """
     loaded = models.get(wanted.ref)
     items = wanted.keys["strips"][0]["items"]
     if len(items) < 2:
@@ -140,11 +146,11 @@ def states(models: Models, wanted: Settings) -> Iterator[dict]:
         return
     nodes, names = _keys(loaded, wanted), [str(item["name"]) for item in items]
     if wanted.mode == MIXTURE:
-        yield from _mixture(models, loaded, nodes, names, wanted)
+        yield from _mixture(models, loaded, nodes, names, wanted, shelved)
         return
     at, _, lengths = _walk(models, loaded, nodes, wanted)
     yield {"picture": _along(models, loaded, nodes, at, wanted)}
-    yield _map(loaded, nodes, names, wanted)
+    yield _map(loaded, nodes, names, wanted, shelved)
     chosen = sorted({round(i * (len(at) - 1) / (STRIP - 1)) for i in range(STRIP)})
     recipes = [_recipe(loaded, nodes, at[i], wanted) for i in chosen]
     captions = [f"frame {i + 1}" for i in chosen]
@@ -215,7 +221,9 @@ def _along(models: Models, loaded: Loaded, nodes: Sequence[Node], at: list[float
     return live.view(models, loaded, [_recipe(loaded, nodes, middle, wanted)], [knob])
 
 
-def _mixture(models: Models, loaded: Loaded, nodes: list[Node], names: list[str], wanted: Settings) -> Iterator[dict]:
+def _mixture(
+    models: Models, loaded: Loaded, nodes: list[Node], names: list[str], wanted: Settings, shelved: Sequence[Pick]
+) -> Iterator[dict]:
     """One slider per key: barycentric weights."""
     recipe = EditRecipe(model_name(loaded.ref), loaded.fingerprint, Blend(tuple(nodes), (1.0,) * len(nodes)))
     knobs = [
@@ -223,17 +231,24 @@ def _mixture(models: Models, loaded: Loaded, nodes: list[Node], names: list[str]
         for i, name in enumerate(names)
     ]
     yield {"picture": live.view(models, loaded, [recipe], knobs, "The mean of all keys, each with its weight.")}
-    yield _map(loaded, nodes, names, wanted, codes(loaded.gan, recipe))
+    yield _map(loaded, nodes, names, wanted, shelved, codes(loaded.gan, recipe))
     words = "A filmstrip shows a way; this is a mixture. Move the weights, and click the picture to keep it."
     yield {"strip": sheet.empty(words)}
 
 
 def _map(
-    loaded: Loaded, nodes: Sequence[Node], names: Sequence[str], wanted: Settings, middle: Tensor | None = None
+    loaded: Loaded,
+    nodes: Sequence[Node],
+    names: Sequence[str],
+    wanted: Settings,
+    shelved: Sequence[Pick],
+    middle: Tensor | None = None,
 ) -> dict:
-    """The keys on the map, with the way between them or the mixture."""
+    """The shelf and the keys on the map, with the way between the keys or their mixture."""
+    own = [pick for pick in shelved if pick.recipe.fingerprint == loaded.fingerprint]
     with torch.inference_mode():
-        places = [atlas.Place(name, node.label, node.code(loaded.gan)) for node, name in zip(nodes, names)]
+        places = [atlas.Place(f"{pick.name}, on the shelf", pick.label, pick.ws) for pick in own]
+        places += [atlas.Place(name, node.label, node.code(loaded.gan).cpu()) for node, name in zip(nodes, names)]
         way = None
         if middle is None:
             at = [i / (WAY_POINTS - 1) for i in range(WAY_POINTS)]
