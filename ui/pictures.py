@@ -4,6 +4,7 @@ import base64
 import io
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import PIL.Image
@@ -78,13 +79,14 @@ def painter(models: Models) -> Callable[[dict], dict]:
         try:
             recipes = _asked(asked)
             loaded = models.named(recipes[0], models.known([], asked.get("ref")))
-            cells = []
-            for recipe in recipes:
-                check_model(recipe, loaded.fingerprint)
-                with models.drawing:
-                    (picture,) = draw(loaded.gan, recipe)
-                cells.append(cell(recipe, picture))
-            return {"cells": cells, "sec": time.perf_counter() - start}
+            packed = []
+            with ThreadPoolExecutor(1) as packer:  # the next picture is drawn while the last one is packed
+                for recipe in recipes:
+                    check_model(recipe, loaded.fingerprint)
+                    with models.drawing:
+                        (picture,) = draw(loaded.gan, recipe)
+                    packed.append(packer.submit(cell, recipe, picture))
+            return {"cells": [item.result() for item in packed], "sec": time.perf_counter() - start}
         except CocktailError as error:
             return {"error": str(error)}
         except Exception:
