@@ -73,30 +73,22 @@ function slider(knob) {
   Object.assign(range, { type: "range", id, min: knob.low, max: knob.high, step: knob.step, value: positions.get(knob.id) ?? knob.start });
   const out = make("output", "", row, text(knob, Number(range.value)));
   out.htmlFor = id;
-  const go = (x, ended) => {
+  const go = (x) => {
     positions.set(knob.id, x);
     range.value = x;
     out.textContent = text(knob, x);
     ask();
-    if (ended) tell();
   };
   range.addEventListener("input", () => { stop(); go(Number(range.value)); });
-  range.addEventListener("change", tell);
-  range.addEventListener("dblclick", () => go(knob.start, true));
+  range.addEventListener("dblclick", () => go(knob.start));
   if (knob.play) row.prepend(player(knob, range, go));
-  if (knob.removable) {
+  if (knob.resets) {
     const zero = make("button", "tool zero", row, "0");
     zero.title = "Back to 0";
     zero.setAttribute("aria-label", "Set " + knob.label + " back to 0");
-    zero.addEventListener("click", () => go(0, true));
+    zero.addEventListener("click", () => go(0));
   }
   return row;
-}
-
-function tell() {
-  const moved = Object.fromEntries(positions);
-  props.value = { ...props.value, positions: moved };
-  trigger("input", { positions: moved });
 }
 
 function player(knob, range, go) {

@@ -109,10 +109,7 @@ def direction(gan: Gan, ref: str, name: str, label: str, factor: str) -> Directi
     """The direction of a factor, found on samples of one class as a person finds it in the studio."""
     *_, marks = labelling.score(gan, [label], SCORED, OracleFactor(label, factor), PER_SIDE)
     fit = labelling.fit_marks(gan, marks)
-    origin = (
-        f"Linear SVM on {label}, by the oracle's {factor}: {fit.positives} +, {fit.negatives} −, "
-        f"held-out accuracy {fit.accuracy:.1%}"
-    )
+    origin = labelling.origin(fit, marks, f"by the oracle's {factor}")
     return labelling.named(gan, fit.vector, name, origin, ref, fingerprint(gan))
 
 

@@ -129,14 +129,9 @@ def sweep(
 
 
 def in_deviations(changes: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Class -> factor -> change, in standard deviations of the factor in drawings (uniform, or two equal halves)."""
-
-    def deviation(label: str, factor: str) -> float:
-        low, high = domains.get(label).ranges[factor]
-        return (high - low) * (0.5 if factor in domains.get(label).binary else 12**-0.5)
-
+    """Class -> factor -> change, in standard deviations of the factor in drawings."""
     return {
-        label: {factor: value / deviation(label, factor) for factor, value in row.items()}
+        label: {factor: value / domains.get(label).deviation(factor) for factor, value in row.items()}
         for label, row in changes.items()
     }
 

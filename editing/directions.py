@@ -13,6 +13,7 @@ from cocktail.gan import Gan, latents
 from cocktail.images import to_uint8
 from cocktail.metrics.features import FactorReader
 from editing.finding import Codes, Fit, Layers, closed_form, fit, principal, within_classes
+from editing.mixing import check_layers
 
 __all__ = [
     "Codes",
@@ -75,8 +76,7 @@ def move(ws: Tensor, vector: Tensor, distance: float, layers: Layers | None = No
     if vector.shape != (w_dim,):
         raise CocktailError(f"The direction has shape {list(vector.shape)}; these codes need [{w_dim}].")
     first, last = (0, num_ws - 1) if layers is None else layers
-    if not 0 <= first <= last < num_ws:
-        raise CocktailError(f"Layers {first} to {last} asked of codes with layers 0 to {num_ws - 1}.")
+    check_layers(num_ws, first, last)
     if not math.isfinite(distance):
         raise CocktailError(f"The distance to move is {distance}; expected a finite number.")
     moved = ws.clone()

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from cocktail.checkpoints import load, locate, write_atomically
+from cocktail.checkpoints import beside, load, write_atomically
 from cocktail.commands.base import MODEL_HELP, add_config, bar, drain, read_config
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
@@ -145,9 +145,8 @@ def read_encoder(path: str | Path, gan: Gan) -> Encoder:
 
 def find_encoder(ref: str | Path, gan: Gan) -> Encoder | None:
     """The encoder beside a model's weights, None where there is none. Raises: CocktailError as `read_encoder`."""
-    path = locate(ref)
-    file = (path if path.is_dir() else path.parent) / FILE
-    return read_encoder(file, gan) if file.is_file() else None
+    path = beside(ref, FILE)
+    return read_encoder(path, gan) if path else None
 
 
 def _advice(path: Path) -> str:

@@ -14,6 +14,7 @@ from editing.scorers import Scorer, extremes
 
 MAX_SCORED = 5000  # pictures
 SIGMA_SAMPLES = 200  # a class
+MAX_NAME = 40  # letters
 BATCH = 16
 
 
@@ -75,8 +76,17 @@ def named(
 ) -> Direction:
     """A vector as a direction of this model: its sigma is measured on samples of every class."""
     name = " ".join(name.split())
-    if not 1 <= len(name) <= 40:
-        raise CocktailError(f"The name {name[:60]!r} has {len(name)} letters; a direction needs 1 to 40.")
+    if not 1 <= len(name) <= MAX_NAME:
+        raise CocktailError(f"The name {name[:60]!r} has {len(name)} letters; a direction needs 1 to {MAX_NAME}.")
     classes = gan.classes[:12] or (None,)
     codes = {label or "": codes_of(gan, [(label, seed) for seed in range(SIGMA_SAMPLES)]) for label in classes}
     return Direction(name, vector, spread(codes, vector), model, fingerprint, origin, layers or (0, gan.num_ws - 1))
+
+
+def origin(found: Fit, marks: Sequence[Mark], how: str) -> str:
+    """How a direction was found, in one line."""
+    classes = ", ".join(dict.fromkeys(mark.label or "samples" for mark in marks))
+    return (
+        f"Linear SVM on {classes}, {how}: {found.positives} +, {found.negatives} −, "
+        f"held-out accuracy {found.accuracy:.1%} ± {found.accuracy_std:.1%}"
+    )

@@ -1,12 +1,13 @@
 """Style mixing: some layers of one code, the others of another (StyleGAN, section 3.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from cocktail.errors import CocktailError
 
+GROUPS = ("coarse", "middle", "fine")
 # The paper's names: coarse styles act at 4 and 8 pixels, middle ones at 16 and 32, fine ones from 64 on.
 COARSE_BELOW, MIDDLE_BELOW = 16, 64
 
@@ -22,17 +23,24 @@ def layer_groups(resolutions: Sequence[int]) -> dict[str, tuple[int, int]]:
     second = sum(side < MIDDLE_BELOW for side in resolutions)
     if not 0 < first < second < count:
         first, second = max(1, count // 3), max(2, 2 * count // 3)
-    ranges = {"coarse": (0, first - 1), "middle": (first, second - 1), "fine": (second, count - 1)}
-    return {name: (low, min(high, count - 1)) for name, (low, high) in ranges.items() if low < count}
+    ranges = zip(GROUPS, [(0, first - 1), (first, second - 1), (second, count - 1)])
+    return {name: (low, min(high, count - 1)) for name, (low, high) in ranges if low < count}
 
 
-def strengths(count: int, first: int, last: int, amount: float = 1.0) -> list[float]:
-    """One strength per layer: `amount` on the layers first..last, inclusive and counted from 0, else 0.
+def amounts(resolutions: Sequence[int], first: int, last: int, strengths: Mapping[str, float]) -> list[float]:
+    """One amount per layer: the strength of its group on the layers first..last, inclusive, else 0.
 
-    Raises: CocktailError where the range is out of order or outside of the model's layers.
+    Raises: CocktailError where the range is out of order, outside of the layers, or a strength outside [0, 1].
     """
-    check_layers(count, first, last)
-    return [amount if first <= layer <= last else 0.0 for layer in range(count)]
+    check_layers(len(resolutions), first, last)
+    if not all(0 <= strength <= 1 for strength in strengths.values()):
+        found = ", ".join(f"{name} {strength:g}" for name, strength in strengths.items())
+        raise CocktailError(f"The strengths are {found}; each goes from 0 to 1.")
+    found = [0.0] * len(resolutions)
+    for name, (low, high) in layer_groups(resolutions).items():
+        for layer in range(max(low, first), min(high, last) + 1):
+            found[layer] = float(strengths[name])
+    return found
 
 
 def check_layers(count: int, first: int, last: int) -> None:

@@ -290,7 +290,7 @@ BYTES = base64.b64encode(bytes(4 * 32)).decode()
      (WAY, {"space": "v"}, "space 'v' is unknown; known: w., w, z"), (WAY, {"stagger": 2}, "stagger is 2"),
      (BLEND, {"weights": [0, 0, 0]}, "weights 0, 0, 0"), (BLEND, {"weights": [2, -1, 0]}, "weights 2, -1, 0"),
      (MIX, {"amounts": [0.5] * 3}, "3 strengths"), (MIX, {"amounts.3": 2}, "0 to 2"),
-     (MOVE, {"last": 4}, "Layers 1 to 4 asked of codes with layers 0 to 3"), (MOVE, {"first": 3}, "Layers 3 to 2"),
+     (MOVE, {"last": 4}, "from 1 to 4; this model has layers 0 to 3"), (MOVE, {"first": 3}, "from 3 to 2"),
      (MOVE, {"vector.shape": [1, 8]}, r"shape \[1, 8\]; these codes need \[8\]"),
      (MOVE, {"vector": plain(PHOTO)["edit"]["w"]}, r"these codes need \[8\]")],
 )  # fmt: skip

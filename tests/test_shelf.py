@@ -476,11 +476,11 @@ def direction(name: str, model: str = "f" * 32) -> Direction:
 
 def test_a_direction_gives_way_to_one_of_its_name_and_model_only():
     first, second, other = direction("smile"), direction("smile"), direction("smile", "0" * 32)
-    desk = Desk().with_direction(first).with_direction(other).with_direction(second)
+    desk = Desk().with_directions([first, other]).with_directions([second])
     assert desk.directions == (other, second)
     assert desk.without_direction("smile", "f" * 32).directions == (other,)
     for i in range(MAX_DIRECTIONS - 2):
-        desk = desk.with_direction(direction(f"{i}"))
-    assert len(desk.with_direction(direction("smile")).directions) == MAX_DIRECTIONS
+        desk = desk.with_directions([direction(f"{i}")])
+    assert len(desk.with_directions([direction("smile")]).directions) == MAX_DIRECTIONS
     with pytest.raises(CocktailError, match=f"{MAX_DIRECTIONS} directions are kept"):
-        desk.with_direction(direction("frown"))
+        desk.with_directions([direction("frown")])

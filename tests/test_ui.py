@@ -202,7 +202,7 @@ def test_random_seeds_are_as_many_as_asked_for_and_differ():
 def test_a_sheet_fills_and_its_last_state_is_complete(models, folder, monkeypatch):
     monkeypatch.setattr(sheet, "EVERY_SEC", 0.0)
     loaded = models.get(str(folder))
-    states = list(sheet.fill(models, loaded, plan(loaded, Settings("", ALL, "0-2", 1.0, None, "const"))))
+    states = list(sheet.fill(loaded, plan(loaded, Settings("", ALL, "0-2", 1.0, None, "const"))))
     filled = [sum(bool(cell["src"]) for cell in state["cells"]) for state in states]
     assert filled == [1, 2, 3, 4, 5, 6]
     assert [cell["label"] for cell in states[-1]["cells"]] == ["cat"] * 3 + ["dog"] * 3
@@ -285,7 +285,7 @@ def test_the_painter_never_raises(models, loaded, monkeypatch):
     def broken(*_):
         raise RuntimeError("out of memory at 0x7f00")
 
-    monkeypatch.setattr(pictures, "draw", broken)
+    monkeypatch.setattr(ui.models, "draw", broken)
     answer = paint({"ref": loaded.ref, "recipes": good})
     assert "A fault of this program" in answer["error"] and "0x7f00" not in answer["error"]
 
@@ -346,7 +346,7 @@ def test_a_strip_with_a_damaged_recipe_is_refused(loaded):
 
 
 def test_a_strip_opens_with_the_visitors_own_pictures_or_samples_of_all_classes(models, loaded, visitors):
-    fresh = slots.fresh(models, loaded, None, 3)
+    fresh = slots.fresh(loaded, None, 3)
     assert [(item["label"], read(item["recipe"]).seeds) for item in fresh] == [
         ("cat", (0,)),
         ("dog", (1,)),
@@ -355,7 +355,7 @@ def test_a_strip_opens_with_the_visitors_own_pictures_or_samples_of_all_classes(
     key = ""
     for seed in range(4):
         key, _ = shelf.add(key, loaded, sample(loaded, "dog", seed))
-    assert [read(item["recipe"]).seeds for item in slots.fresh(models, loaded, key, 3, least=2)] == [(1,), (2,), (3,)]
+    assert [read(item["recipe"]).seeds for item in slots.fresh(loaded, key, 3, least=2)] == [(1,), (2,), (3,)]
     filled = slots.value(
         {"strips": [{"name": "Rows", "items": []}, {"name": "Columns", "items": []}]}, fresh, fresh[:1]
     )
@@ -386,21 +386,6 @@ def test_a_range_that_the_model_does_not_have_is_refused(first, last):
         layers.chosen({"first": first, "last": last}, 6)
 
 
-@pytest.mark.parametrize(
-    "span, amounts, found",
-    [((0, 5), (1, 1, 1), [1] * 6), ((0, 5), (0.2, 0.5, 0.9), [0.2, 0.2, 0.5, 0.5, 0.9, 0.9]),
-     ((1, 4), (0.2, 0.5, 0.9), [0, 0.2, 0.5, 0.5, 0.9, 0]), ((3, 3), (1, 1, 1), [0, 0, 0, 1, 0, 0]),
-     ((2, 5), (1, 0, 1), [0, 0, 0, 0, 1, 1])],
-)  # fmt: skip
-def test_a_layer_in_the_range_has_the_strength_of_its_group(loaded, span, amounts, found):
-    assert mix.layer_amounts(loaded, span, amounts) == found
-
-
-def test_strengths_beyond_0_to_1_are_refused(loaded):
-    with pytest.raises(CocktailError, match="strengths are 1, 1.5, 0; each goes from 0 to 1"):
-        mix.layer_amounts(loaded, (0, 5), (1, 1.5, 0))
-
-
 def test_look_is_all_but_the_coarse_layers(loaded):
     assert layers.chosen(mix.look(loaded), loaded.gan.num_ws) == (2, 5)
 
@@ -408,12 +393,12 @@ def test_look_is_all_but_the_coarse_layers(loaded):
 def test_each_picture_of_a_mix_is_its_row_with_layers_of_its_column(models, loaded):
     rows, columns = [Seed("cat", 1, 0.8), Seed("dog", 2, 0.8)], [Seed("dog", seed, 0.8) for seed in (3, 4, 5)]
     chosen = {"strips": [strip(*(edited(loaded, node) for node in nodes)) for nodes in (rows, columns)]}
-    *_, last = mix.mixed(models, loaded, chosen, mix.look(loaded), (1, 1, 0.5))
+    *_, last = mix.mixed(loaded, chosen, mix.look(loaded), (1, 1, 0.5))
     expected = [edited(loaded, Mix(row, column, (0.0, 0.0, 1.0, 1.0, 0.5, 0.5))) for row in rows for column in columns]
     assert [read(cell["recipe"]) for cell in last["cells"]] == expected
     assert shown(last["cells"][4]["src"]).tobytes() == of(loaded, expected[4])
     assert (len(last["rows"]), len(last["columns"])) == (2, 3)
-    (empty,) = mix.mixed(models, loaded, {"strips": [strip(), chosen["strips"][1]]}, mix.look(loaded), (1, 1, 1))
+    (empty,) = mix.mixed(loaded, {"strips": [strip(), chosen["strips"][1]]}, mix.look(loaded), (1, 1, 1))
     assert empty["empty"] == mix.EMPTY and empty["cells"] == []
 
 
@@ -463,11 +448,11 @@ def test_a_list_of_seeds_gives_marks_of_the_first_class_unless_it_names_one(load
 
 
 def test_pictures_to_judge_are_samples_of_the_chosen_classes_in_turn(models, loaded):
-    cells = find.page_of(models, loaded, ["cat", "dog"], 40)["cells"]
+    cells = find.page_of(loaded, ["cat", "dog"], 40)["cells"]
     assert [(cell["label"], cell["seed"]) for cell in cells[:3]] == [("cat", 40), ("dog", 40), ("cat", 41)]
     assert len(cells) == find.PAGE
     assert shown(cells[1]["src"]).tobytes() == to_pil(loaded.gan.sample([40], "dog"))[0].tobytes()
-    assert {cell["label"] for cell in find.page_of(models, loaded, ["wolf"], 0)["cells"]} == {"cat"}
+    assert {cell["label"] for cell in find.page_of(loaded, ["wolf"], 0)["cells"]} == {"cat"}
 
 
 @pytest.mark.parametrize(
@@ -509,7 +494,7 @@ def test_a_slider_reaches_the_number_that_it_sets(models, loaded, count):
     known, nodes = known[:count], [Seed("cat", 3), Mix(Seed("dog", 1), Seed("cat", 2), (0.5,) * 6)]
     start = [direction_list.moved(loaded, node, known, [0.0] * count) for node in nodes]
     knobs = direction_list.knobs(known)
-    value = live.view(models, loaded, start, knobs)
+    value = live.view(loaded, start, knobs)
     assert [knob["label"] for knob in value["knobs"]] == [entry.name for entry in known]
     for amounts in ([1.5, 0.3, -2.0], [0.0, 3.0, 0.0]):
         positions = {knob.id: amount for knob, amount in zip(knobs, amounts)}
@@ -536,7 +521,7 @@ def test_directions_at_hand_are_the_models_own_and_the_visitors_of_this_model(fo
     direction_files.write([own, own_age], copy / direction_list.FILE)
     mine = direction(loaded, "age", 3)
     foreign = replace(direction(loaded, "hue"), fingerprint="0" * 32)
-    key, _ = visitors.change(None, lambda desk: desk.with_direction(mine).with_direction(foreign))
+    key, _ = visitors.change(None, lambda desk: desk.with_directions([mine, foreign]))
     assert list(direction_list.at_hand(loaded, None)) == ["yaw", "age"]
     found = direction_list.at_hand(loaded, key)
     assert list(found) == ["yaw", "age"] and found["age"] is mine
@@ -567,13 +552,13 @@ def test_the_map_shows_what_is_on_the_shelf_of_this_model(models, loaded, tmp_pa
     own = shelf.pick(loaded, sample(loaded, "dog", 9), "my dog")
     other = models.get(str(write(tmp_path / "stranger", seed=8)))
     strange = shelf.pick(other, sample(other, "cat", 1), "stranger")
-    _, second, *_ = interpolate.states(models, settings(loaded), (own, strange))
+    _, second, *_ = interpolate.states(settings(loaded), loaded, (own, strange))
     shown = [text for trace in second["chart"].data for text in trace.text]
     assert "my dog, on the shelf" in shown and "stranger, on the shelf" not in shown
 
 
 def test_a_way_shows_its_picture_then_the_map_then_the_strip(models, loaded):
-    first, second, *rest = interpolate.states(models, settings(loaded))
+    first, second, *rest = interpolate.states(settings(loaded), loaded)
     assert [list(state) for state in (first, second)] == [["picture"], ["chart", "about"]]
     assert {name for state in rest for name in state} == {"strip"}
     cells = rest[-1]["strip"]["cells"]
@@ -589,7 +574,7 @@ def test_a_way_shows_its_picture_then_the_map_then_the_strip(models, loaded):
 
 @pytest.mark.parametrize("changes", [{}, {"closed": True}, {"even": True}, {"space": "z", "easing": "smooth"}])
 def test_the_slider_along_the_way_reaches_every_frame(models, loaded, changes):
-    value = next(interpolate.states(models, settings(loaded, **changes)))["picture"]
+    value = next(interpolate.states(settings(loaded, **changes), loaded))["picture"]
     table = value["knobs"][0]["table"]
     assert len(table) == (13 if changes.get("closed") else 12) and (table[0], table[-1]) == (0, 1)
     for i, at in enumerate(table):
@@ -605,7 +590,7 @@ def ratio(states: list[dict]) -> float:
 
 
 def test_constant_speed_makes_the_steps_more_equal_and_keeps_the_keys_at_the_ends(models, loaded):
-    plain, even = (list(interpolate.states(models, settings(loaded, easing="start slowly", frames=24, even=on)))
+    plain, even = (list(interpolate.states(settings(loaded, easing="start slowly", frames=24, even=on), loaded))
                    for on in (False, True))  # fmt: skip
     assert ratio(even) < ratio(plain) / 2
     ends = [[state[-1]["strip"]["cells"][i]["about"] for i in (0, -1)] for state in (plain, even)]
@@ -613,7 +598,7 @@ def test_constant_speed_makes_the_steps_more_equal_and_keeps_the_keys_at_the_end
 
 
 def test_a_mixture_has_a_weight_for_each_key(models, loaded):
-    first, second, third = interpolate.states(models, settings(loaded, mode=interpolate.MIXTURE))
+    first, second, third = interpolate.states(settings(loaded, mode=interpolate.MIXTURE), loaded)
     value = first["picture"]
     assert [knob["label"] for knob in value["knobs"]] == ["cat #1", "dog #2", "cat #3"]
     (found,) = moved_by_hand(value, {"weight0": 0.0, "weight2": 0.25})
@@ -624,16 +609,16 @@ def test_a_mixture_has_a_weight_for_each_key(models, loaded):
 def test_fewer_than_two_keys_say_what_to_do(models, loaded):
     for nodes in ((), (KEYS[0],)):
         wanted = replace(settings(loaded), keys={"strips": [strip(*(edited(loaded, node) for node in nodes))]})
-        (state,) = interpolate.states(models, wanted)
+        (state,) = interpolate.states(wanted, loaded)
         assert state["picture"]["empty"] == state["strip"]["empty"] == interpolate.EMPTY
         with pytest.raises(CocktailError, match="A way needs 2 pictures or more"):
-            interpolate.film(models, wanted, 10, "gif")
+            interpolate.film(wanted, loaded, 10, "gif")
 
 
 @pytest.mark.parametrize("kind", ["webp", "gif"])
 @pytest.mark.parametrize("changes", [{}, {"closed": True, "even": True}])
 def test_a_film_shows_the_frames_of_the_way(models, loaded, kind, changes):
-    name, data = interpolate.film(models, settings(loaded, **changes), 10, kind)
+    name, data = interpolate.film(settings(loaded, **changes), loaded, 10, kind)
     opened = PIL.Image.open(io.BytesIO(data))
     assert name == f"way-from-cat-1-12-frames.{kind}"
     assert (opened.n_frames, opened.size, opened.info["loop"]) == (12, (256, 256), 0)
@@ -648,10 +633,10 @@ def test_a_film_that_cannot_be_is_refused(models, loaded):
                            ({"frames": 100_000}, "100,000 frames"),
                            ({"stagger": 2}, "stagger is 2")):  # fmt: skip
         with pytest.raises(CocktailError, match=words):
-            interpolate.film(models, settings(loaded, **changes), 10, "gif")
+            interpolate.film(settings(loaded, **changes), loaded, 10, "gif")
     mixed = {"strips": [strip(*(edited(loaded, n) for n in (KEYS[0], Mix(KEYS[0], KEYS[1], (0.5,) * 6))))]}
     with pytest.raises(CocktailError, match="has no z"):
-        interpolate.film(models, replace(settings(loaded), keys=mixed, space="z"), 10, "gif")
+        interpolate.film(replace(settings(loaded), keys=mixed, space="z"), loaded, 10, "gif")
 
 
 # Library

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from editing.atlas import Atlas, survey
-from ui import colours
+from ui import charts, colours
 from ui.models import Loaded
 
 POINTS = 600  # in all clouds together
 MAX_CLASSES = 12
 ATLASES: WeakKeyDictionary[Loaded, Atlas] = WeakKeyDictionary()
-QUIET = "rgba(128,138,146,0.9)"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def figure(loaded: Loaded, places: Sequence[Place], way: Tensor | None = None, d
     if way is not None and len(way) > 1:
         hover = [f"position {i / (len(way) - 1):.2f} of the way" for i in range(len(way))]
         found.add_trace(_trace(atlas.place(way.cpu()), axes, "way", hover, mode="lines",
-                               line={"width": 4, "color": QUIET}))  # fmt: skip
+                               line={"width": 4, "color": charts.QUIET}))  # fmt: skip
     if places:
         points = torch.stack([atlas.place(place.ws.cpu()) for place in places])
         found.add_trace(_trace(points, axes, "pictures", [place.name for place in places], mode="markers", marker={
@@ -64,15 +63,11 @@ def _trace(points: Tensor, axes: int, name: str, hover: list[str], **look: objec
 
 
 def _styled(found: go.Figure, atlas: Atlas, deep: bool) -> go.Figure:
-    plain = {"showticklabels": False, "zeroline": False, "showgrid": True, "gridcolor": "rgba(128,138,146,0.22)"}
+    plain = {"showticklabels": False, "zeroline": False, "showgrid": True, "gridcolor": charts.FAINT}
     titles = [f"axis {i + 1}, {share:.0%}" for i, share in enumerate(atlas.explained)]
-    found.update_layout(
-        height=380, margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision=str(deep),
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        font={"size": 12, "color": QUIET}, hoverlabel={"font": {"size": 13}},
-    )  # fmt: skip
+    charts.plain(found, 380).update_layout(uirevision=str(deep))
     if deep:
-        scene = {f"{axis}axis": plain | {"title": {"text": title}, "backgroundcolor": "rgba(0,0,0,0)"}
+        scene = {f"{axis}axis": plain | {"title": {"text": title}, "backgroundcolor": charts.CLEAR}
                  for axis, title in zip("xyz", titles)}  # fmt: skip
         return found.update_layout(scene=scene)
     return found.update_xaxes(title=titles[0], **plain).update_yaxes(title=titles[1], **plain)

@@ -6,7 +6,7 @@ import html
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,12 @@ from ui.models import Models, describe_device
 
 ASSETS = Path(__file__).parents[1] / "assets"
 DEVICE = "device"  # the concurrency_id of every event that runs a model: one at a time
+# Options of events: hidden from the API and without a spinner; run one at a time on the device; of those that wait only
+# the newest runs.
+SILENT = {"api_visibility": "private", "show_progress": "hidden"}
+QUIET = SILENT | {"concurrency_id": DEVICE}
+NEWEST = QUIET | {"trigger_mode": "always_last"}
+BYTES = "application/octet-stream"  # the media type of files that no program is known for
 LOG = logging.getLogger("studio")
 BRAND = """<div class="brand"><svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
 <circle class="m1" cx="12" cy="12.5" r="8.5"/><circle class="m2" cx="20" cy="12.5" r="8.5"/>
@@ -106,6 +112,23 @@ def _notice(error: Exception) -> gr.Error:
     return gr.Error("A fault of this program, noted in its log. The page is unchanged.", print_exception=False)
 
 
+class Returning:
+    """Goes through a generator's steps and keeps, as `value`, what it returns at the end."""
+
+    def __init__(self, steps: Generator) -> None:
+        self._steps, self.value = steps, None
+
+    def __iter__(self) -> Iterator:
+        self.value = yield from self._steps
+
+
+def at_first(values: dict, states: Iterable[dict]) -> Iterator[dict]:
+    """The states of an event's outputs, the first of them with other values too, which are sent once."""
+    for state in states:
+        yield values | state
+        values = {}
+
+
 def delivery(name: str, data: bytes, kind: str) -> dict:
     """A value of the page's `deliver` component: the browser saves the bytes, of that media type, under that name."""
     return {"name": name, "data": base64.b64encode(data).decode(), "kind": kind, "nonce": random.random()}
@@ -135,8 +158,7 @@ def build(models: Models) -> gr.Blocks:
                     entry.build(replace(page, tab=own))
         strip.render()
         shelf.connect(page)
-        model.change(polite(lambda ref: _about(models, ref)), model, about, api_visibility="private",
-                     show_progress="hidden", concurrency_id=DEVICE)  # fmt: skip
+        model.change(polite(lambda ref: _about(models, ref)), model, about, **QUIET)
     return blocks
 
 

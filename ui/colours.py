@@ -15,6 +15,12 @@ def class_colours(name: str) -> tuple[str, str]:
     return oklch(*LIGHT, hue), oklch(*DARK, hue)
 
 
+def of(label: str | None) -> dict:
+    """A class, or none, with its colours, as the browser's pictures and heads carry it."""
+    light, dark = class_colours(label or "")
+    return {"label": label or "", "light": light, "dark": dark}
+
+
 def style(name: str) -> str:
     """The two colours as CSS variables for a style attribute."""
     light, dark = class_colours(name)

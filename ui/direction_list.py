@@ -15,18 +15,18 @@ from ui.live import Knob
 from ui.models import Loaded
 from ui.visitors import VISITORS
 
-FILE = "directions.safetensors"  # in a model's folder
+FILE = "directions.safetensors"
 REACH = 3.0  # sigmas to either side
 MAX_SLIDERS = 12
 OWN: WeakKeyDictionary[Loaded, tuple[Direction, ...]] = WeakKeyDictionary()
 
 
 def bundled(loaded: Loaded) -> tuple[Direction, ...]:
-    """The directions in a model's own folder; a file that cannot be read or belongs to another model gives none."""
+    """The directions beside a model's weights; a file that cannot be read or belongs to another model gives none."""
     if loaded not in OWN:
         OWN[loaded] = ()
-        path = checkpoints.locate(loaded.ref) / FILE
-        if path.is_file():
+        path = checkpoints.beside(loaded.ref, FILE)
+        if path:
             try:
                 found = read(path)
                 for direction in found:
@@ -76,5 +76,5 @@ def knobs(directions: Sequence[Direction]) -> list[Knob]:
         path = ("edit", *["base"] * (len(directions) - 1 - i))
         sets = [((*path, "sigmas"), 1.0), ((*path, "distance"), direction.sigma)]
         found.append(Knob(f"d{i}-{direction.name}", direction.name, -REACH, REACH, 0.1, 0.0, sets, unit="σ",
-                          hint=direction.origin, removable=True))  # fmt: skip
+                          hint=direction.origin, resets=True))  # fmt: skip
     return found

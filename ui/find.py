@@ -9,21 +9,20 @@ import numpy as np
 import plotly.graph_objects as go
 
 from cocktail.errors import CocktailError
-from cocktail.images import to_uint8
 from cocktail.seeds import MAX_SEED
 from editing import scorers
-from editing.directions import Direction, Fit, closed_form, principal
-from editing.labelling import Mark, codes_of, fit_marks, named, score
+from editing.directions import Fit
+from editing.labelling import Mark, fit_marks, named, origin, score
 from editing.onnx_scorer import SCALINGS, OnnxScorer
 from editing.recipes import PictureRecipe, model_name
-from ui import base
-from ui.models import Loaded, Models
-from ui.pictures import class_of, data_uri
+from ui import base, charts
+from ui.models import Loaded
+from ui.pictures import cell
 from ui.visitors import VISITORS
 
 PAGE = 20  # pictures to judge at once
-SUGGESTED = 5
 HAND, SCORER, LIST, ONNX = "hand", "scorer", "list", "onnx"
+WAYS = {HAND: "judged by hand", SCORER: "by a score", ONNX: "by a classifier", LIST: "from a list"}
 TEMPLATE = '<section class="judge" aria-label="Pictures to judge"></section>'
 POSITIVE, NEGATIVE = "#1c887c", "#d2694a"
 
@@ -92,7 +91,6 @@ def stage(public: bool) -> dict:
 
 def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
     models, marks, start = page.models, gr.State({}), gr.State(0)
-    quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE}
 
     def switch(how):
         shown = {"by_hand": how == HAND, "by_score": how == SCORER, "by_onnx": how == ONNX,
@@ -108,17 +106,17 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
         return {
             own["classes"]: gr.CheckboxGroup(list(names), value=list(names[:1]), visible=len(names) > 1),
             own["scorer"]: gr.Dropdown(found, value=first),
-            own["judge"]: page_of(models, loaded, names[:1], 0) | {"cleared": True}, marks: {}, start: 0,
+            own["judge"]: page_of(loaded, names[:1], 0) | {"cleared": True}, marks: {}, start: 0,
         }  # fmt: skip
 
     def turn(ref, classes, known, first):
         loaded = models.get(ref)
-        value = page_of(models, loaded, classes, first + PAGE) | {"told": tell(loaded, known)}
+        value = page_of(loaded, classes, first + PAGE) | {"told": tell(loaded, known)}
         return {own["judge"]: value, start: first + PAGE}
 
     def restart(ref, classes, known, first):
         loaded = models.get(ref)
-        return {own["judge"]: page_of(models, loaded, classes, first) | {"told": tell(loaded, known)}}
+        return {own["judge"]: page_of(loaded, classes, first) | {"told": tell(loaded, known)}}
 
     def forget(ref, judged):
         return {marks: {}, own["judge"]: judged | {"told": tell(models.get(ref), {}), "cleared": True}}
@@ -137,44 +135,39 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
                 yield {own["told"]: f"{found[0]} of {found[1]} pictures scored"}
         result = fit_marks(loaded.gan, found)
         made = named(
-            loaded.gan, result.vector, name, origin(result, found, asked.how), model_name(ref), loaded.fingerprint
+            loaded.gan, result.vector, name, origin(result, found, WAYS[asked.how]), model_name(ref), loaded.fingerprint
         )
-        visitor, _ = VISITORS.change(visitor, lambda desk: desk.with_direction(made))
+        visitor, _ = VISITORS.change(visitor, lambda desk: desk.with_directions([made]))
         report = {page.visitor: visitor, own["told"]: made.origin + ". Open “Move” to use it.",
                   own["chart"]: gr.Plot(histogram(result), visible=True)}  # fmt: skip
-        for state in view(models, parts, visitor, ref, picks, made.name):
-            yield report | state
-            report = {}
+        yield from base.at_first(report, view(models, parts, visitor, ref, picks, made.name))
 
     judged = [page.model, own["classes"], marks, start]
     shown = [parts.picture, parts.strip, parts.name, parts.fixed, parts.span]
     columns = [own[name] for name in ("by_hand", "by_score", "by_onnx", "counts", "by_list")]
-    own["how"].change(switch, own["how"], columns, queue=False, api_visibility="private", show_progress="hidden")
+    own["how"].change(switch, own["how"], columns, queue=False, **base.SILENT)
     entered = [own["classes"], own["scorer"], own["judge"], marks, start]
-    gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, entered, **quiet)
-    own["more"].click(base.polite(turn), judged, [own["judge"], start], **quiet)
-    own["classes"].input(base.polite(restart), judged, own["judge"], **quiet)
-    own["reset"].click(base.polite(forget), [page.model, own["judge"]], [marks, own["judge"]], **quiet)
+    gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, entered, **base.QUIET)
+    own["more"].click(base.polite(turn), judged, [own["judge"], start], **base.QUIET)
+    own["classes"].input(base.polite(restart), judged, own["judge"], **base.QUIET)
+    own["reset"].click(base.polite(forget), [page.model, own["judge"]], [marks, own["judge"]], **base.QUIET)
     own["judge"].like(base.polite(mark), [page.model, marks, own["judge"]], [marks, own["judge"]],
-                      trigger_mode="multiple", **quiet)  # fmt: skip
+                      trigger_mode="multiple", **base.QUIET)  # fmt: skip
     values = [own["how"], own["classes"], marks]
     values += [own[name] for name in ("scorer", "onnx", "output", "scaling", "looked", "side", "csv")]
     inputs = [page.visitor, page.model, parts.slots, own["name"], *values]
     outputs = [page.visitor, own["told"], own["chart"], *shown]
-    gr.on([own["go"].click, own["name"].submit], base.polite(find), inputs, outputs, **quiet)
+    gr.on([own["go"].click, own["name"].submit], base.polite(find), inputs, outputs, **base.QUIET)
 
 
-def page_of(models: Models, loaded: Loaded, classes, start: int) -> dict:
+def page_of(loaded: Loaded, classes, start: int) -> dict:
     """Twenty samples of the chosen classes in turn, to be judged."""
     names = [name for name in classes or () if name in loaded.gan.classes] or list(loaded.gan.classes[:1]) or [None]
     cells = []
     for i in range(PAGE):
         label, seed = names[i % len(names)], start + i // len(names)
         recipe = PictureRecipe(model_name(loaded.ref), loaded.fingerprint, (label,) if label else (), (seed,))
-        with models.drawing:
-            picture = to_uint8(loaded.gan.sample([seed], label)).cpu()
-        cells.append({"src": data_uri(picture, recipe), "id": recipe.key, "about": recipe.describe(), "seed": seed,
-                      **class_of(label)})  # fmt: skip
+        cells.append(cell(recipe, loaded.picture(recipe)) | {"seed": seed})
     return {"cells": cells, "told": "Mark 5 pictures or more with +, and 5 or more with −. Keys: + and −, arrows."}
 
 
@@ -245,16 +238,6 @@ def listed(loaded: Loaded, path: Path) -> list[Mark]:
     return [Mark(label or first, seed, positive) for seed, label, positive in rows]
 
 
-def origin(result: Fit, found: list[Mark], how: str) -> str:
-    """How a direction was found, in one line."""
-    classes = ", ".join(dict.fromkeys(mark.label or "samples" for mark in found))
-    ways = {HAND: "judged by hand", SCORER: "by a score", ONNX: "by a classifier", LIST: "from a list"}
-    return (
-        f"Linear SVM on {classes}, {ways[how]}: {result.positives} +, {result.negatives} −, "
-        f"held-out accuracy {result.accuracy:.1%} ± {result.accuracy_std:.1%}"
-    )
-
-
 def histogram(result: Fit) -> go.Figure:
     """Signed distances of the labelled codes to a plane that was found without them."""
     found = go.Figure()
@@ -263,25 +246,6 @@ def histogram(result: Fit) -> go.Figure:
     for name, rows, colour in (("−", ~labels, NEGATIVE), ("+", labels, POSITIVE)):
         found.add_trace(go.Histogram(x=margins[rows], name=name, marker={"color": colour}, opacity=0.7,
                                      xbins={"start": -reach, "end": reach, "size": reach / 15}))  # fmt: skip
-    found.update_layout(
-        barmode="overlay", height=240, margin={"l": 40, "r": 10, "t": 10, "b": 40}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", xaxis_title="distance to the plane, left out when it was found",
-        yaxis_title="pictures", font={"size": 12, "color": "rgba(128,138,146,0.9)"},
-    )  # fmt: skip
-    return found
-
-
-def suggestions(loaded: Loaded, way: str) -> list[Direction]:
-    """Directions without labels, to be tried and named: PCA of w, or the closed form from the weights."""
-    gan = loaded.gan
-    if way == "pca":
-        classes = gan.classes[:12] or (None,)
-        codes = {label or "": codes_of(gan, [(label, seed) for seed in range(300)]) for label in classes}
-        found = [("PCA", "PCA of w within the classes", *each) for each in principal(codes, SUGGESTED)]
-    else:
-        found = [("SeFa", "Closed form from the weights", *each) for each in closed_form(gan.generator, SUGGESTED)]
-    return [
-        named(gan, vector, f"{short} {i + 1}", f"{words}, number {i + 1}, {share:.0%} of the variance",
-              model_name(loaded.ref), loaded.fingerprint)
-        for i, (short, words, vector, share) in enumerate(found)
-    ]  # fmt: skip
+    found.update_layout(barmode="overlay", yaxis_title="pictures",
+                        xaxis_title="distance to the plane, left out when it was found")  # fmt: skip
+    return charts.plain(found, 240, left=40, bottom=40)

@@ -12,11 +12,11 @@ from cocktail.images import from_uint8, to_pil
 from cocktail.metrics.perceptual import FEATURES, PerceptualDistance
 from editing import animation, interpolation
 from editing.edits import Blend, EditRecipe, Node, Way
-from editing.latents import codes, draw
+from editing.latents import codes
 from editing.recipes import model_name, node_of
 from editing.shelf import Pick
 from ui import atlas, base, live, sheet, slots
-from ui.models import Loaded, Models
+from ui.models import Loaded
 from ui.pictures import connect
 from ui.visitors import VISITORS
 
@@ -56,18 +56,17 @@ def build(page: base.Page) -> None:
                     about = gr.HTML("", elem_classes="help", js_on_load=None, apply_default_css=False)
             strip = sheet.component(sheet.empty(EMPTY), "film")
         with gr.Column(elem_classes="controls", min_width=280):
-            keys = slots.component("way-keys", ["Keys"], interpolation.MAX_KEYS, least=2)
+            keys = slots.component("way-keys", ["Keys"], interpolation.MAX_KEYS)
             controls, fps, kind, save = _controls()
-    parts = {"keys": keys, "picture": picture, "chart": chart, "about": about, "strip": strip}
-    _connect(page, parts, controls)
-    quiet = {"api_visibility": "private", "concurrency_id": base.DEVICE}
+    parts = {"picture": picture, "chart": chart, "about": about, "strip": strip}
+    _connect(page, keys, parts, controls)
 
     def export(rate, wanted, *values):
-        name, data = film(models, Settings(*values), rate, wanted)
+        name, data = film(Settings(*values), models.get(values[0]), rate, wanted)
         return base.delivery(name, data, "video/mp4" if wanted == "mp4" else f"image/{wanted}")
 
-    save.click(base.polite(export), [fps, kind, page.model, keys, *controls], page.deliver, show_progress="minimal",
-               show_progress_on=save, **quiet)  # fmt: skip
+    spinning = base.QUIET | {"show_progress": "minimal", "show_progress_on": save}
+    save.click(base.polite(export), [fps, kind, page.model, keys, *controls], page.deliver, **spinning)
     for component in (picture, strip):
         connect(page, component)
 
@@ -96,77 +95,52 @@ def _controls() -> tuple[list, gr.Slider, gr.Radio, gr.Button]:
     return [mode, space, easing, closed, frames, even, stagger, deep], fps, kind, save
 
 
-def _connect(page: base.Page, parts: dict, controls: Sequence) -> None:
-    models, keys = page.models, parts["keys"]
-    shown = [parts[name] for name in ("picture", "chart", "about", "strip")]
-    auto = gr.State([[]])
-    live_event = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE,
-                  "trigger_mode": "always_last"}  # fmt: skip
+def _connect(page: base.Page, keys: gr.HTML, parts: dict, controls: Sequence) -> None:
+    shown = list(parts.values())
 
     def show(visitor, *values) -> Iterator[dict]:
         _, desk = VISITORS.enter(visitor)
-        for state in states(models, Settings(*values), desk.shelf.picks):
+        wanted = Settings(*values)
+        for state in states(wanted, page.models.get(wanted.ref), desk.shelf.picks):
             yield {parts[name]: value for name, value in state.items()}
 
-    def arrive(before, visitor, *values):
-        wanted = Settings(*values)
-        if slots.ids(wanted.keys) != before:  # somebody chose these
-            yield {auto: before}
-            return
-        yield from renew(visitor, *values)
-
-    def renew(visitor, *values):
-        wanted = Settings(*values)
-        loaded = models.get(wanted.ref)
-        chosen = slots.value(wanted.keys, slots.fresh(models, loaded, visitor, KEYS, least=2))
-        if slots.ids(chosen) == slots.ids(wanted.keys):
-            yield {auto: slots.ids(chosen)}
-            return
-        first = {keys: chosen, auto: slots.ids(chosen)}
-        for state in show(visitor, wanted.ref, chosen, *values[2:]):
-            yield first | state
-            first = {}
-
-    inputs = [page.model, keys, *controls]
     changes = [keys.input, *(control.change for control in controls)]
-    gr.on(changes, base.polite(show), [page.visitor, *inputs], shown, **live_event)
-    page.tab.select(base.polite(arrive), [auto, page.visitor, *inputs], [keys, auto, *shown], **live_event)
-    page.model.change(base.polite(renew), [page.visitor, *inputs], [keys, auto, *shown], **live_event)
+    gr.on(changes, base.polite(show), [page.visitor, page.model, keys, *controls], shown, **base.NEWEST)
+    slots.open_with(page, keys, lambda loaded, visitor: [slots.fresh(loaded, visitor, KEYS, least=2)], show, controls,
+                    shown)  # fmt: skip
 
 
-def states(models: Models, wanted: Settings, shelved: Sequence[Pick] = ()) -> Iterator[dict]:
+def states(wanted: Settings, loaded: Loaded, shelved: Sequence[Pick] = ()) -> Iterator[dict]:
     """What the tab shows, as it comes: the live picture first, then the map, then the filmstrip with its lengths.
 
     `shelved` are the visitor's pictures, which the map shows too.
     """
-    loaded = models.get(wanted.ref)
     items = wanted.keys["strips"][0]["items"]
     if len(items) < 2:
         yield {"picture": live.empty(EMPTY), "strip": sheet.empty(EMPTY)}
         return
     nodes, names = _keys(loaded, wanted), [str(item["name"]) for item in items]
     if wanted.mode == MIXTURE:
-        yield from _mixture(models, loaded, nodes, names, wanted, shelved)
+        yield from _mixture(loaded, nodes, names, wanted, shelved)
         return
-    at, _, lengths = _walk(models, loaded, nodes, wanted)
-    yield {"picture": _along(models, loaded, nodes, at, wanted)}
+    at, _, lengths = _walk(loaded, nodes, wanted)
+    yield {"picture": _along(loaded, nodes, at, wanted)}
     yield _map(loaded, nodes, names, wanted, shelved)
     chosen = sorted({round(i * (len(at) - 1) / (STRIP - 1)) for i in range(STRIP)})
     recipes = [_recipe(loaded, nodes, at[i], wanted) for i in chosen]
     captions = [f"frame {i + 1}" for i in chosen]
     note, bars = _told(lengths, PerceptualDistance(loaded.gan).name), [round(step, 6) for step in lengths.tolist()]
     frame = {"note": note, "across": STRIP, "bars": bars}
-    for state in sheet.gather(models, loaded, recipes, captions=captions, frame=frame):
+    for state in sheet.gather(loaded, recipes, captions=captions, frame=frame):
         yield {"strip": state}
 
 
-def film(models: Models, wanted: Settings, fps: float, kind: str) -> tuple[str, bytes]:
+def film(wanted: Settings, loaded: Loaded, fps: float, kind: str) -> tuple[str, bytes]:
     """The film of the way that the controls describe: its name and its bytes."""
-    loaded = models.get(wanted.ref)
     if wanted.mode == MIXTURE:
         raise CocktailError("A mixture has no film. Choose “Way” first.")
     nodes = _keys(loaded, wanted)
-    _, pictures, _ = _walk(models, loaded, nodes, wanted)
+    _, pictures, _ = _walk(loaded, nodes, wanted)
     first = _recipe(loaded, nodes, 0.0, wanted).file_name().removesuffix(".png")
     name = f"way-from-{first}-{len(pictures)}-frames.{kind}"
     return name, animation.film(to_pil(pictures), kind, fps)
@@ -176,14 +150,14 @@ def _keys(loaded: Loaded, wanted: Settings) -> list[Node]:
     return [node_of(recipe) for recipe in slots.recipes(wanted.keys["strips"][0], loaded, 2, "A way")]
 
 
-def _walk(models: Models, loaded: Loaded, nodes: list[Node], wanted: Settings) -> tuple[list[float], Tensor, Tensor]:
+def _walk(loaded: Loaded, nodes: list[Node], wanted: Settings) -> tuple[list[float], Tensor, Tensor]:
     """Positions of the frames, their pictures uint8 [N, 3, H, W], and the lengths of the steps between them."""
     distance, found = PerceptualDistance(loaded.gan), []
     at = interpolation.positions(int(wanted.frames or 0), wanted.closed)
     for attempt in range(2 if wanted.even else 1):
         if attempt:
             at = interpolation.constant_speed(at, found[-1][1], wanted.closed)
-        pictures = torch.cat(list(_pictures(models, loaded, nodes, at, wanted)))
+        pictures = torch.cat([loaded.picture(_recipe(loaded, nodes, place, wanted)) for place in at])
         with torch.inference_mode():
             seen = from_uint8(pictures).to(loaded.gan.device)
             found.append((pictures, interpolation.step_lengths(seen, distance, wanted.closed)))
@@ -195,15 +169,6 @@ def _recipe(loaded: Loaded, nodes: Sequence[Node], at: float, wanted: Settings) 
     return EditRecipe(model_name(loaded.ref), loaded.fingerprint, way)
 
 
-def _pictures(
-    models: Models, loaded: Loaded, nodes: Sequence[Node], at: Sequence[float], wanted: Settings
-) -> Iterator[Tensor]:
-    """The pictures at these positions, uint8 [1, 3, H, W] each."""
-    for place in at:
-        with models.drawing:
-            yield from draw(loaded.gan, _recipe(loaded, nodes, place, wanted))
-
-
 def _told(lengths: Tensor, name: str) -> str:
     least, most = lengths.min().item(), lengths.max().item()
     judge = "as the discriminator sees it" if name == FEATURES else "by pixels: the model has no discriminator"
@@ -213,16 +178,16 @@ def _told(lengths: Tensor, name: str) -> str:
     )
 
 
-def _along(models: Models, loaded: Loaded, nodes: Sequence[Node], at: list[float], wanted: Settings) -> dict:
+def _along(loaded: Loaded, nodes: Sequence[Node], at: list[float], wanted: Settings) -> dict:
     table = (*at, 1.0) if wanted.closed else tuple(at)
     knob = live.Knob("at", "Position", 0, 1, 0.005, 0.5, [(("edit", "at"), 1.0)], table=table, play=True,
                      hint="Where on the way from the first key to the last.")  # fmt: skip
     middle = live.bend(table, 0.5)
-    return live.view(models, loaded, [_recipe(loaded, nodes, middle, wanted)], [knob])
+    return live.view(loaded, [_recipe(loaded, nodes, middle, wanted)], [knob])
 
 
 def _mixture(
-    models: Models, loaded: Loaded, nodes: list[Node], names: list[str], wanted: Settings, shelved: Sequence[Pick]
+    loaded: Loaded, nodes: list[Node], names: list[str], wanted: Settings, shelved: Sequence[Pick]
 ) -> Iterator[dict]:
     """One slider per key: barycentric weights."""
     recipe = EditRecipe(model_name(loaded.ref), loaded.fingerprint, Blend(tuple(nodes), (1.0,) * len(nodes)))
@@ -230,7 +195,7 @@ def _mixture(
         live.Knob(f"weight{i}", name, 0, 1, 0.01, 1.0, [(("edit", "weights", str(i)), 1.0)], hint="Weight of this key.")
         for i, name in enumerate(names)
     ]
-    yield {"picture": live.view(models, loaded, [recipe], knobs, "The mean of all keys, each with its weight.")}
+    yield {"picture": live.view(loaded, [recipe], knobs, "The mean of all keys, each with its weight.")}
     yield _map(loaded, nodes, names, wanted, shelved, codes(loaded.gan, recipe))
     words = "A filmstrip shows a way; this is a mixture. Move the weights, and click the picture to keep it."
     yield {"strip": sheet.empty(words)}

@@ -20,9 +20,9 @@ from editing.inversion import InversionConfig, estimate_sec, project
 from editing.photos import read_photo
 from editing.recipes import model_name
 from editing.verdict import Typical, judge, typical_error, typical_of
-from ui import base, sheet
+from ui import base, colours, sheet
 from ui.models import Loaded, Models
-from ui.pictures import cell, class_of, connect, data_uri
+from ui.pictures import cell, connect, data_uri
 
 GUESS = -1
 SHOWN = 384  # pixels of the two pictures under the slider
@@ -73,7 +73,7 @@ def build(page: base.Page) -> None:
 
 def _connect(page: base.Page, parts: dict) -> None:
     models = page.models
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    long = base.SILENT | {"concurrency_id": LONG}
     shown = [parts["pictures"], parts["told"], parts["compare"]]
     hidden = gr.ImageSlider(visible=False)
 
@@ -109,13 +109,13 @@ def _connect(page: base.Page, parts: dict) -> None:
         for words in trained(models, loaded):
             yield {parts["state"]: words}
 
-    gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, [parts["label"], parts["state"]],
-          concurrency_id=base.DEVICE, **quiet)  # fmt: skip
-    parts["photo"].change(base.polite(arrived), [page.model, parts["photo"]], shown, concurrency_id=LONG, **quiet)
+    entered = [parts["label"], parts["state"]]
+    gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, entered, **base.QUIET)
+    parts["photo"].change(base.polite(arrived), [page.model, parts["photo"]], shown, **long)
     asked = [page.model, *(parts[name] for name in ("photo", "label", "space", "budget", "steps"))]
-    running = parts["start"].click(base.polite(invert), asked, shown, concurrency_id=LONG, **quiet)
-    training = parts["train"].click(base.polite(train), page.model, parts["state"], concurrency_id=LONG, **quiet)
-    parts["stop"].click(cancelled, None, parts["told"], cancels=[running, training], queue=False, **quiet)
+    running = parts["start"].click(base.polite(invert), asked, shown, **long)
+    training = parts["train"].click(base.polite(train), page.model, parts["state"], **long)
+    parts["stop"].click(cancelled, None, parts["told"], cancels=[running, training], queue=False, **base.SILENT)
 
 
 def inverted(
@@ -127,17 +127,12 @@ def inverted(
     config = InversionConfig(space=space, max_sec=float(seconds), steps=int(steps))
     encoder = encoder_of(loaded)
     chosen = int(label) if label in range(len(loaded.gan.classes)) else None
-    way = project(loaded.gan, target, chosen, config, encoder=encoder)
-    first = None
-    while True:
-        try:
-            progress = next(way)
-        except StopIteration as finished:
-            result = finished.value
-            break
+    way, first = base.Returning(project(loaded.gan, target, chosen, config, encoder=encoder)), None
+    for progress in way:
         first = first or progress
         words = [f"Step {progress.step} of at most {progress.steps}, {progress.elapsed_sec:.0f} s, {_error(progress)}."]
         yield row(loaded, target, name, first if encoder else None, progress, label=_label(loaded, chosen)), words, None
+    result = way.value
     words = [f"{_error(result)} after {result.steps} steps and {result.elapsed_sec:.1f} s."]
     if result.encoder_psnr is not None:
         words.append(f"The encoder alone: PSNR {result.encoder_psnr:.1f} dB, distance {result.encoder_distance:.3f}.")
@@ -156,21 +151,18 @@ def _typical(loaded: Loaded, encoder: Encoder | None, config: InversionConfig) -
     """At last what inversion reaches on own samples: from the encoder's file, or measured once; None while it is."""
     known = typical_of(encoder) if encoder else None
     if known is None and loaded not in TYPICAL:
-        measuring = typical_error(loaded.gan, encoder, FEW, replace(config, max_sec=min(config.max_sec, FEW_SEC)))
-        while True:
-            try:
-                next(measuring)
-            except StopIteration as finished:
-                TYPICAL[loaded] = finished.value
-                break
+        quick = replace(config, max_sec=min(config.max_sec, FEW_SEC))
+        measuring = base.Returning(typical_error(loaded.gan, encoder, FEW, quick))
+        for _ in measuring:
             yield None
+        TYPICAL[loaded] = measuring.value
     yield known or TYPICAL[loaded]
 
 
 def row(loaded: Loaded, target: Tensor, name: str, encoded=None, refined=None, label: str | None = None) -> dict:
     """The three pictures side by side; those that are not there yet wait."""
     own = {"src": data_uri(to_uint8(target)), "id": "photo", "about": f"Your photo {name}", "recipe": ""}
-    own |= class_of(None)
+    own |= colours.of(None)
     cells = [own]
     for found, what in ((encoded, "encoder"), (refined, "inverted")):
         if found is None:
@@ -224,17 +216,12 @@ def trained(models: Models, loaded: Loaded) -> Iterator[str]:
     """Trains an encoder on the model's own samples and keeps it; what is to be said meanwhile."""
     if models.public:
         raise CocktailError("This page is public: encoders are trained at home. Inversion works without one too.")
-    training, start = train_encoder(loaded.gan, EncoderConfig()), time.monotonic()
-    while True:
-        try:
-            progress = next(training)
-        except StopIteration as finished:
-            ENCODERS[loaded] = finished.value
-            break
+    training, start = base.Returning(train_encoder(loaded.gan, EncoderConfig())), time.monotonic()
+    for progress in training:
         left = progress.elapsed_sec / max(1, progress.images) * (progress.total_images - progress.images)
         yield (f"{progress.images:,} of {progress.total_images:,} samples; "
                f"{left / 60:.0f} to {1.5 * left / 60 + 1:.0f} minutes left. Cancel stops it.")  # fmt: skip
-    path = _trained_path(loaded)
+    ENCODERS[loaded], path = training.value, _trained_path(loaded)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_encoder(ENCODERS[loaded], path)
     yield f"Trained in {(time.monotonic() - start) / 60:.1f} minutes and kept in {path}."

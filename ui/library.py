@@ -44,7 +44,6 @@ def build(page: base.Page) -> None:
             go = gr.Button("Open", elem_id="library-open", scale=0, min_width=90)
     cards = gr.HTML("", html_template=TEMPLATE, js_on_load=CLICKS, elem_id="library", apply_default_css=False)
     models = page.models
-    quiet = {"api_visibility": "private", "concurrency_id": base.DEVICE}
 
     def show(opened: list[str]) -> str:
         return gallery(models, [*opened, *models.refs()])
@@ -65,12 +64,12 @@ def build(page: base.Page) -> None:
         return visit(text.strip(), opened)
 
     outputs = [page.model, page.opened, page.tabs]
-    cards.select(base.polite(pick), page.opened, outputs, show_progress="hidden", **quiet)
+    cards.select(base.polite(pick), page.opened, outputs, **base.QUIET)
     if not models.public:
-        gr.on([path.submit, go.click], base.polite(open_path), [path, page.opened], outputs, show_progress="minimal",
-              show_progress_on=path, **quiet)  # fmt: skip
+        spinning = base.QUIET | {"show_progress": "minimal", "show_progress_on": path}
+        gr.on([path.submit, go.click], base.polite(open_path), [path, page.opened], outputs, **spinning)
     # Cards load every model, so they are made when somebody looks.
-    page.tabs.select(base.polite(show), page.opened, cards, show_progress="hidden", trigger_mode="always_last", **quiet)
+    page.tabs.select(base.polite(show), page.opened, cards, **base.NEWEST)
 
 
 def gallery(models: Models, refs: list[str]) -> str:

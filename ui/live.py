@@ -7,10 +7,10 @@ and asks `ui.pictures.painter` for one set of pictures at a time, always the new
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import gradio as gr
 
-from editing.latents import draw
 from editing.recipes import EditRecipe
 from ui import base
 from ui.models import Loaded, Models
@@ -29,7 +29,8 @@ TEMPLATE = """
 class Knob:
     """A slider: at x it sets, in every recipe, the entry at each path to x times a factor.
 
-    `table` bends the scale: x is a position in a list of values, interpolated. `play` adds a button that runs through.
+    `table` bends the scale: x is a position in a list of values, interpolated. `play` adds a button that runs through,
+    `resets` one that goes back to 0.
     """
 
     id: str
@@ -43,31 +44,30 @@ class Knob:
     hint: str = ""
     table: Sequence[float] = ()
     play: bool = False
-    removable: bool = False
+    resets: bool = False
 
     def plain(self) -> dict:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
 def component(models: Models, elem_id: str, value: dict) -> gr.HTML:
-    """The component; `select` and `download` as for a sheet, `input` when a slider is let go."""
+    """The component; its events are `select` and `download`, as for a sheet."""
     return gr.HTML(value, html_template=TEMPLATE, js_on_load=base.script("live.js"), elem_id=elem_id,
                    elem_classes="live-block", server_functions=[painter(models)], apply_default_css=False)  # fmt: skip
 
 
 def view(
-    models: Models, loaded: Loaded, recipes: Sequence[EditRecipe], knobs: Sequence[Knob], note: str = "",
-    captions: Sequence[str] = (),
-) -> dict:  # fmt: skip
+    loaded: Loaded, recipes: Sequence[EditRecipe], knobs: Sequence[Knob], note: str = "", captions: Sequence[str] = ()
+) -> dict:
     """The value that shows these recipes, as they are now, under these sliders."""
-    cells = []
-    for i, recipe in enumerate(recipes):
-        with models.drawing:
-            (picture,) = draw(loaded.gan, recipe)
-        cells.append(cell(recipe, picture) | {"caption": captions[i] if captions else ""})
-    plain = [json.loads(recipe.to_json()) for recipe in recipes]
-    return {"ref": loaded.ref, "cells": cells, "recipes": plain, "knobs": [knob.plain() for knob in knobs],
-            "note": note, "empty": ""}  # fmt: skip
+    cells = [
+        cell(recipe, loaded.picture(recipe)) | {"caption": caption}
+        for recipe, caption in zip(recipes, chain(captions, repeat("")))
+    ]
+    return empty("") | {
+        "ref": loaded.ref, "cells": cells, "recipes": [json.loads(recipe.to_json()) for recipe in recipes],
+        "knobs": [knob.plain() for knob in knobs], "note": note,
+    }  # fmt: skip
 
 
 def empty(text: str) -> dict:

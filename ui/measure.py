@@ -9,7 +9,7 @@ from cocktail.errors import CocktailError
 from cocktail.metrics.features import OracleFeatures
 from editing.directions import Direction, cosines, effects, keeps_class, move
 from editing.latents import codes
-from ui import atlas, base, slots
+from ui import atlas, base, charts, slots
 from ui.direction_list import REACH, at_hand, chosen
 from ui.models import Loaded
 
@@ -50,8 +50,7 @@ def connect(page: base.Page, parts, own: dict) -> None:
 
     inputs = [page.visitor, page.model, parts.slots, parts.name]
     shown = [own[name] for name in ("angles", "changes", "chart", "told")]
-    own["go"].click(base.polite(measure), inputs, shown, api_visibility="private", show_progress="hidden",
-                    concurrency_id=base.DEVICE)  # fmt: skip
+    own["go"].click(base.polite(measure), inputs, shown, **base.QUIET)
 
 
 def on_map(loaded: Loaded, direction: Direction, picks: dict) -> go.Figure:
@@ -77,14 +76,8 @@ def entanglement(loaded: Loaded, direction: Direction) -> tuple[dict[str, dict[s
     reader, seeds = OracleFeatures(), range(SEEDS)
     found = effects(loaded.gan, direction.vector, direction.sigma, drawn, seeds, reader, direction.layers)
     kept = keeps_class(loaded.gan, direction.vector, direction.sigma, drawn, seeds, reader, direction.layers)
-    return {label: {f: v / _deviation(label, f) for f, v in row.items()} for label, row in found.items()}, kept
-
-
-def _deviation(label: str, factor: str) -> float:
-    """Standard deviation of a factor over drawings: they are uniform, or binary."""
-    domain = domains.get(label)
-    low, high = domain.ranges[factor]
-    return 0.5 if factor in domain.binary else (high - low) / 12**0.5
+    table = {label: {f: v / domains.get(label).deviation(f) for f, v in row.items()} for label, row in found.items()}
+    return table, kept
 
 
 def cosine_map(names: list[str], values: list[list[float]]) -> go.Figure:
@@ -105,8 +98,5 @@ def _heat(columns: list[str], rows: list[str], values: list[list], reach: float,
         colorbar={"title": {"text": what, "side": "right"}, "thickness": 12},
         hovertemplate="%{y}, %{x}: %{z:+.3f}<extra></extra>",
     ))  # fmt: skip
-    found.update_layout(
-        height=90 + 34 * max(3, len(rows)), margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", font={"size": 12, "color": "rgba(128,138,146,0.9)"},
-    )  # fmt: skip
+    charts.plain(found, 90 + 34 * max(3, len(rows)))
     return found.update_yaxes(autorange="reversed", automargin=True).update_xaxes(automargin=True)

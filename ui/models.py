@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from cocktail import checkpoints
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
+from editing.latents import draw
 from editing.recipes import Recipe, fingerprint, model_name
 
 BUNDLED = "bundled/"
 DEFAULT = "bundled/union"
+DRAWING = threading.Lock()  # two networks at once on the same cores are slower than one after the other
 CAPACITY = 6  # models in memory; the bundled ones are 5
 
 
@@ -25,6 +28,12 @@ class Loaded:
     ref: str
     gan: Gan
     fingerprint: str
+
+    def picture(self, recipe: Recipe) -> Tensor:
+        """The one picture of a recipe of this model, uint8 [1, 3, H, W] on the CPU; one is drawn at a time."""
+        with DRAWING:
+            (found,) = draw(self.gan, recipe)
+        return found
 
     @property
     def title(self) -> str:
@@ -46,7 +55,6 @@ class Models:
     def __post_init__(self) -> None:
         self._loaded: OrderedDict[tuple, Loaded] = OrderedDict()
         self._lock = threading.RLock()
-        self.drawing = threading.Lock()  # two networks at once on the same cores are slower than one after the other
 
     def refs(self) -> list[str]:
         """References that every visitor may choose from, the one to open first in front."""

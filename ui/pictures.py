@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cocktail.errors import CocktailError
 from cocktail.images import to_pil
-from editing.latents import check_model, draw, render
+from editing.latents import check_model, render
 from editing.recipes import EditRecipe, PictureRecipe, Recipe, read, to_png
 from ui import base, colours, shelf
 from ui.models import Loaded, Models
@@ -25,8 +25,7 @@ MAX_AT_ONCE = 64  # pictures that one move of a slider may ask for
 def connect(page: base.Page, component: gr.HTML) -> None:
     """Lets the pictures of a component go to the shelf (event `select`) and be saved (event `download`)."""
     which = [page.opened, page.model]
-    quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE,
-             "trigger_mode": "multiple"}  # fmt: skip
+    each = base.QUIET | {"trigger_mode": "multiple"}
 
     def asked(event: gr.EventData, opened: list[str], ref: str | None) -> tuple[Loaded, Recipe]:
         recipe = read(event._data.get("recipe"))
@@ -40,20 +39,14 @@ def connect(page: base.Page, component: gr.HTML) -> None:
         image = render(loaded.gan, recipe, loaded.fingerprint)
         return base.delivery(recipe.file_name(), to_png(image, recipe), "image/png")
 
-    component.select(base.polite(to_shelf), [page.visitor, *which], [page.visitor, page.shelf], **quiet)
-    component.download(base.polite(download), which, page.deliver, **quiet)
+    component.select(base.polite(to_shelf), [page.visitor, *which], [page.visitor, page.shelf], **each)
+    component.download(base.polite(download), which, page.deliver, **each)
 
 
 def cell(recipe: Recipe, picture: Tensor | None = None) -> dict:
     """What the browser needs to show a picture, uint8 [1, 3, H, W]; without one its place is kept."""
     return {"src": data_uri(picture, recipe) if picture is not None else "", "id": recipe.key,
-            "about": recipe.describe(), "recipe": recipe.to_json(), **class_of(recipe.label)}  # fmt: skip
-
-
-def class_of(label: str | None) -> dict:
-    """A class with its colours."""
-    light, dark = colours.class_colours(label or "")
-    return {"label": label or "", "light": light, "dark": dark}
+            "about": recipe.describe(), "recipe": recipe.to_json(), **colours.of(recipe.label)}  # fmt: skip
 
 
 def data_uri(picture: Tensor, recipe: Recipe | None = None) -> str:
@@ -83,9 +76,7 @@ def painter(models: Models) -> Callable[[dict], dict]:
             with ThreadPoolExecutor(1) as packer:  # the next picture is drawn while the last one is packed
                 for recipe in recipes:
                     check_model(recipe, loaded.fingerprint)
-                    with models.drawing:
-                        (picture,) = draw(loaded.gan, recipe)
-                    packed.append(packer.submit(cell, recipe, picture))
+                    packed.append(packer.submit(cell, recipe, loaded.picture(recipe)))
             return {"cells": [item.result() for item in packed], "sec": time.perf_counter() - start}
         except CocktailError as error:
             return {"error": str(error)}

@@ -67,19 +67,14 @@ def _connect(page: base.Page, parts: Parts) -> None:
     label, seeds, count, psi = parts["label"], parts["seeds"], parts["count"], parts["psi"]
     cutoff, noise, pictures, drawn = parts["cutoff"], parts["noise"], parts["pictures"], parts["drawn"]
     models, settings = page.models, [page.model, label, seeds, psi, cutoff, noise]
-    live = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": base.DEVICE,
-            "trigger_mode": "always_last"}  # fmt: skip
 
     def show(loaded: Loaded, wanted: Settings, values: dict):
         """Draws a sheet and brings the values of other controls with its first state.
 
         Never the value of the control that asked: by now it may have been moved on.
         """
-        recipe = plan(loaded, wanted)
-        values = values | {drawn: wanted}
-        for state in sheet.fill(models, loaded, recipe):
-            yield values | {pictures: state}
-            values = {}
+        states = ({pictures: state} for state in sheet.fill(loaded, plan(loaded, wanted)))
+        yield from base.at_first(values | {drawn: wanted}, states)
 
     def redraw(before, *values):
         wanted = Settings(*values)
@@ -131,12 +126,12 @@ def _connect(page: base.Page, parts: Parts) -> None:
 
     shown = [drawn, count, pictures]
     changes = [label.input, psi.change, cutoff.change, noise.input, seeds.submit, seeds.blur]
-    gr.on(changes, base.polite(redraw), [drawn, *settings], shown, **live)
-    count.input(base.polite(reseed(resized)), [count, *settings], [seeds, *shown], **live)
-    parts["dice"].click(base.polite(reseed(shuffled)), [count, *settings], [seeds, *shown], **live)
-    page.model.change(base.polite(switch), [drawn, *settings], [label, cutoff, *shown], **live)
+    gr.on(changes, base.polite(redraw), [drawn, *settings], shown, **base.NEWEST)
+    count.input(base.polite(reseed(resized)), [count, *settings], [seeds, *shown], **base.NEWEST)
+    parts["dice"].click(base.polite(reseed(shuffled)), [count, *settings], [seeds, *shown], **base.NEWEST)
+    page.model.change(base.polite(switch), [drawn, *settings], [label, cutoff, *shown], **base.NEWEST)
     opener = parts["opener"]
-    opener.upload(base.polite(restore), [opener, page.opened, page.model], [*settings, *shown], **live)
+    opener.upload(base.polite(restore), [opener, page.opened, page.model], [*settings, *shown], **base.NEWEST)
 
 
 def _cutoff(loaded: Loaded, value: int) -> gr.Slider:
@@ -186,7 +181,7 @@ def _first_sheet(models: Models) -> dict:
     """The pictures that the page opens with, made when the app starts: they are there before anything is asked for."""
     try:
         loaded = models.get(_first_ref(models))
-        return list(sheet.fill(models, loaded, plan(loaded, opening(loaded))))[-1]
+        return list(sheet.fill(loaded, plan(loaded, opening(loaded))))[-1]
     except CocktailError as error:
         return sheet.empty(str(error))
 

@@ -6,11 +6,10 @@ from itertools import chain, repeat
 
 import gradio as gr
 
-from editing.latents import draw
 from editing.recipes import PictureRecipe, Recipe
-from ui import base
+from ui import base, colours
 from ui.models import Loaded, Models
-from ui.pictures import cell, class_of, data_uri, painter
+from ui.pictures import cell, data_uri, painter
 
 EVERY_SEC = 0.5  # between two states of a sheet that fills: a quick one is sent once, whole
 
@@ -47,18 +46,17 @@ def empty(text: str) -> dict:
     return {"empty": text, "cells": [], "rows": [], "columns": [], "note": "", "status": "", "sheet": ""}
 
 
-def fill(models: Models, loaded: Loaded, recipe: PictureRecipe) -> Iterator[dict]:
+def fill(loaded: Loaded, recipe: PictureRecipe) -> Iterator[dict]:
     """The states of a sheet of samples while its pictures are made; the last one is complete."""
     shared = len(recipe.labels) > 1
-    rows = [class_of(label) for label in recipe.labels] if shared else []
+    rows = [colours.of(label) for label in recipe.labels] if shared else []
     columns = [{"label": f"seed {seed}"} for seed in recipe.seeds] if shared else []
     captions = [] if shared else [str(single.seeds[0]) for single in recipe.cells()]
     frame = {"note": _note(loaded, recipe), "sheet": recipe.to_json()}
-    yield from gather(models, loaded, recipe.cells(), rows, columns, captions, frame)
+    yield from gather(loaded, recipe.cells(), rows, columns, captions, frame)
 
 
 def gather(
-    models: Models,
     loaded: Loaded,
     recipes: Sequence[Recipe],
     rows: Sequence[dict] = (),
@@ -75,10 +73,9 @@ def gather(
     frame = empty("") | {"rows": list(rows), "columns": list(columns)} | (frame or {})
     start = shown = time.monotonic()
     for i, recipe in enumerate(recipes):
-        with models.drawing:
-            (picture,) = draw(loaded.gan, recipe)
+        source = data_uri(loaded.picture(recipe), recipe)
         # New objects each time: the page is sent what differs from the state before.
-        cells = [*cells[:i], cells[i] | {"src": data_uri(picture, recipe)}, *cells[i + 1 :]]
+        cells = [*cells[:i], cells[i] | {"src": source}, *cells[i + 1 :]]
         now = time.monotonic()
         if now - shown > EVERY_SEC and i + 1 < len(cells):
             shown = now

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cocktail.errors import CocktailError
 from cocktail.images import to_pil
-from editing.latents import check_model, codes, draw
+from editing.latents import check_model, codes
 from editing.recipes import PictureRecipe, Recipe, model_name, node_of, to_png
 from editing.shelf import MAX_NAME, Pick, Shelf
 from editing.shelf_files import read_shelf, to_npz, to_safetensors
@@ -27,7 +27,6 @@ def component() -> gr.HTML:
 
 def connect(page: base.Page) -> None:
     """Fills the shelf when the page opens, and lets its buttons work."""
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
     where = [page.visitor, page.shelf]
 
     def enter(key: str):
@@ -45,11 +44,10 @@ def connect(page: base.Page) -> None:
     def load(key: str, opened: list[str], ref: str | None, event: gr.EventData):
         return loaded_file(page.models, key, opened, ref, event._data)
 
-    page.blocks.load(base.polite(enter), page.visitor, where, queue=False, **quiet)
-    page.shelf.edit(base.polite(edit), page.visitor, where, queue=False, trigger_mode="multiple", **quiet)
-    page.shelf.download(base.polite(save), page.visitor, page.deliver, queue=False, **quiet)
-    page.shelf.upload(base.polite(load), [page.visitor, page.opened, page.model], where, concurrency_id=base.DEVICE,
-                      **quiet)  # fmt: skip
+    page.blocks.load(base.polite(enter), page.visitor, where, queue=False, **base.SILENT)
+    page.shelf.edit(base.polite(edit), page.visitor, where, queue=False, trigger_mode="multiple", **base.SILENT)
+    page.shelf.download(base.polite(save), page.visitor, page.deliver, queue=False, **base.SILENT)
+    page.shelf.upload(base.polite(load), [page.visitor, page.opened, page.model], where, **base.QUIET)
 
 
 def add(key: str, loaded: Loaded, recipe: Recipe) -> tuple[str, dict]:
@@ -63,7 +61,6 @@ def pick(loaded: Loaded, recipe: Recipe, name: str = "") -> Pick:
     """A picture as a pick, drawn anew from its recipe. Raises: CocktailError where another model made it."""
     check_model(recipe, loaded.fingerprint)
     node_of(recipe)  # refuses a sheet of several
-    (picture,) = draw(loaded.gan, recipe)
     return Pick(
         id=recipe.key,
         name=name or _name(loaded, recipe),
@@ -71,7 +68,7 @@ def pick(loaded: Loaded, recipe: Recipe, name: str = "") -> Pick:
         label=recipe.label,
         ws=codes(loaded.gan, recipe)[0].clone().cpu(),
         recipe=recipe,
-        thumbnail=_thumbnail(picture, recipe),
+        thumbnail=_thumbnail(loaded.picture(recipe), recipe),
     )
 
 
@@ -96,17 +93,16 @@ def view(desk: Desk) -> dict:
 
 def item(pick: Pick) -> dict:
     """A pick for the browser; a tab that works with it sends its recipe back."""
-    light, dark = colours.class_colours(pick.label or "")
     source = "data:image/png;base64," + base64.b64encode(pick.thumbnail).decode()
-    return {"id": pick.id, "name": pick.name, "about": pick.made, "src": source, "light": light, "dark": dark,
-            "label": pick.label or "", "recipe": pick.recipe.to_json(), "model": model_name(pick.model)}  # fmt: skip
+    return {"id": pick.id, "name": pick.name, "about": pick.made, "src": source, "recipe": pick.recipe.to_json(),
+            "model": model_name(pick.model), **colours.of(pick.label)}  # fmt: skip
 
 
 def file_of(shelf: Shelf, kind: object) -> dict:
     """A shelf as a file for the browser to save."""
     if kind == "npz":
-        return base.delivery("projected_w.npz", to_npz(shelf.picks), "application/octet-stream")
-    return base.delivery("shelf.safetensors", to_safetensors(shelf.picks), "application/octet-stream")
+        return base.delivery("projected_w.npz", to_npz(shelf.picks), base.BYTES)
+    return base.delivery("shelf.safetensors", to_safetensors(shelf.picks), base.BYTES)
 
 
 def loaded_file(models: Models, key: str, opened: list[str], ref: str | None, data: dict) -> tuple[str, dict]:

@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from cocktail.errors import CocktailError
@@ -25,12 +25,15 @@ class Desk:
     def shelf(self) -> Shelf:
         return self.history.shelf
 
-    def with_direction(self, direction: Direction) -> "Desk":
-        """The desk with a direction at the end of its list; one of the same model and name gives way to it."""
-        rest = self.without_direction(direction.name, direction.fingerprint).directions
-        if len(rest) >= MAX_DIRECTIONS:
-            raise CocktailError(f"{MAX_DIRECTIONS} directions are kept; delete some first.")
-        return replace(self, directions=(*rest, direction))
+    def with_directions(self, directions: Iterable[Direction]) -> "Desk":
+        """The desk with directions at the end of its list; one of the same model and name gives way to a new one."""
+        desk = self
+        for direction in directions:
+            rest = desk.without_direction(direction.name, direction.fingerprint).directions
+            if len(rest) >= MAX_DIRECTIONS:
+                raise CocktailError(f"{MAX_DIRECTIONS} directions are kept; delete some first.")
+            desk = replace(desk, directions=(*rest, direction))
+        return desk
 
     def without_direction(self, name: str, fingerprint: str) -> "Desk":
         kept = tuple(d for d in self.directions if (d.name, d.fingerprint) != (name, fingerprint))

@@ -10,7 +10,7 @@ from cocktail.checkpoints.native import read_config, save
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 
-__all__ = ["ASSETS", "bundled", "load", "locate", "read_config", "save", "write_atomically", "write_text"]
+__all__ = ["ASSETS", "beside", "bundled", "load", "locate", "read_config", "save", "write_atomically", "write_text"]
 
 ASSETS = Path(__file__).parents[2] / "assets"
 BUNDLED = "bundled/"
@@ -55,6 +55,13 @@ def locate(ref: str | Path) -> Path:
     else:
         reason = "is neither a path nor a bundled model"
     raise CocktailError(f"{text!r} {reason}. {_accepted()}")
+
+
+def beside(ref: str | Path, name: str) -> Path | None:
+    """The file of that name beside a model's weights, None where there is none. Raises: CocktailError as `locate`."""
+    path = locate(ref)
+    file = (path if path.is_dir() else path.parent) / name
+    return file if file.is_file() else None
 
 
 def load(ref: str | Path) -> Gan:

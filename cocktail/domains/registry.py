@@ -35,6 +35,11 @@ class Domain:
         """Names of the factors, in the order in which they are drawn at random."""
         return tuple(self.ranges)
 
+    def deviation(self, factor: str) -> float:
+        """Standard deviation of a factor over drawings: uniform in its range, or two equal halves if binary."""
+        low, high = self.ranges[factor]
+        return (high - low) * (0.5 if factor in self.binary else 12**-0.5)
+
     def draw(self, n: int, rng: torch.Generator, resolution: int = NATIVE) -> tuple[Tensor, dict[str, Tensor]]:
         """Draws n random pictures, float32 [n,3,R,R] in [-1,1], with their factors, name -> float32 [n].
 
