@@ -96,7 +96,7 @@ def positions(frames: int, closed: bool) -> list[float]:
     Raises: CocktailError on fewer than 2 frames or more than MAX_FRAMES.
     """
     if frames < 2:
-        raise CocktailError(f"{frames} frames are no film; ask for 2 to {MAX_FRAMES}.")
+        raise CocktailError(f"The number of frames is {frames}; a film has 2 to {MAX_FRAMES}.")
     if frames > MAX_FRAMES:
         raise CocktailError(
             f"{frames:,} frames are too many: at 25 frames a second they play for {frames / 25 / 60:,.1f} minutes. "

@@ -72,7 +72,8 @@ def test_one_code_moves_as_it_does_among_others(tiny):
 
 @pytest.mark.parametrize(
     "change, words",
-    [({"layers": (2, 1)}, "from 2 to 1; this model has layers 0 to 3"), ({"layers": (0, 4)}, "0 to 4"), ({"layers": (-1, 2)}, "-1 to 2"),
+    [({"layers": (2, 1)}, "from 2 to 1; this model has layers 0 to 3"), ({"layers": (0, 4)}, "from 0 to 4"),
+     ({"layers": (-1, 2)}, "from -1 to 2"),
      ({"vector": torch.ones(7)}, r"\[7\]; these codes need \[8\]"), ({"distance": float("nan")}, "distance")],
 )  # fmt: skip
 def test_a_move_that_does_not_fit_is_refused(change, words):

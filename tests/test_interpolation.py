@@ -228,7 +228,7 @@ def test_a_closed_way_leaves_out_the_end_that_is_its_beginning():
 
 def test_too_few_and_too_many_frames_are_refused_with_an_estimate():
     assert len(positions(MAX_FRAMES, closed=False)) == MAX_FRAMES
-    with pytest.raises(CocktailError, match="1 frames are no film"):
+    with pytest.raises(CocktailError, match="number of frames is 1; a film has 2 to 600"):
         positions(1, closed=True)
     with pytest.raises(CocktailError, match=f"100,000 frames .* 66.7 minutes. Ask for at most {MAX_FRAMES}"):
         positions(100_000, closed=False)

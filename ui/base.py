@@ -13,9 +13,8 @@ from pathlib import Path
 import gradio as gr
 
 from cocktail.errors import CocktailError
-from editing.recipes import model_name
 from ui import colours
-from ui.models import Models, describe_device
+from ui.models import Models, describe_device, short_name
 
 ASSETS = Path(__file__).parents[1] / "assets"
 DEVICE = "device"  # the concurrency_id of every event that runs a model: one at a time
@@ -168,7 +167,7 @@ def choices(ref: str, known: list[str]) -> list[tuple[str, str]]:
 
 
 def _choices(refs: list[str]) -> list[tuple[str, str]]:
-    return [(model_name(ref).removeprefix("bundled/"), ref) for ref in refs]
+    return [(short_name(ref), ref) for ref in refs]
 
 
 def _first(models: Models) -> str | None:

@@ -9,6 +9,7 @@ CLEAR = "rgba(0,0,0,0)"
 
 def plain(figure: go.Figure, height: int, left: int = 10, bottom: int = 10) -> go.Figure:
     """The figure in the page's look; height and margins in pixels."""
+    figure.update_xaxes(gridcolor=FAINT, zerolinecolor=FAINT).update_yaxes(gridcolor=FAINT, zerolinecolor=FAINT)
     return figure.update_layout(
         height=height, margin={"l": left, "r": 10, "t": 10, "b": bottom}, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR,
         font={"size": 12, "color": QUIET}, hoverlabel={"font": {"size": 13}},

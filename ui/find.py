@@ -75,7 +75,7 @@ def stage(public: bool) -> dict:
                              info="The highest and the lowest; the middle is left out.")  # fmt: skip
     with gr.Column(visible=False) as by_list:
         csv = gr.File(label="List (.csv): seed, label, class", file_types=[".csv", ".txt"], type="filepath",
-                      elem_id="find-csv", height=110)  # fmt: skip
+                      elem_id="find-csv", height=140)  # fmt: skip
     with gr.Row(elem_classes="joined finder"):
         name = gr.Textbox(label="Name", elem_id="find-name", max_lines=1, placeholder="turn the head", min_width=160)
         go_on = gr.Button("Find the direction", variant="primary", elem_id="find-go", min_width=150, scale=0)

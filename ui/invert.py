@@ -11,6 +11,7 @@ import gradio as gr
 import torch
 from torch import Tensor
 
+from cocktail import domains
 from cocktail.errors import CocktailError
 from cocktail.images import to_pil, to_uint8
 from editing.edits import Array, Code, EditRecipe
@@ -33,6 +34,7 @@ TYPICAL: WeakKeyDictionary[Loaded, Typical] = WeakKeyDictionary()
 ENCODERS: WeakKeyDictionary[Loaded, Encoder] = WeakKeyDictionary()
 COLUMNS = [{"label": "yours"}, {"label": "encoder"}, {"label": "refined"}]
 EMPTY = "Drop a photo on the right. The model draws it anew, as far as it can; then edit it in the other tabs."
+EXAMPLE = 4242  # the seed of what is shown while there is no photo
 
 
 @base.tab("Invert", order=50)
@@ -46,7 +48,7 @@ def build(page: base.Page) -> None:
                 buttons=[], slider_position=50, max_height=420,
             )  # fmt: skip
         with gr.Column(elem_classes="controls", min_width=280):
-            photo = gr.File(label="Photo", file_types=["image"], type="filepath", elem_id="photo", height=120)
+            photo = gr.File(label="Photo", file_types=["image"], type="filepath", elem_id="photo", height=140)
             label = gr.Radio([("Guess", GUESS)], value=GUESS, label="Class", elem_id="invert-class",
                              elem_classes="by-class", info="What the photo shows.")  # fmt: skip
             space = gr.Radio(["w+", "w"], value="w+", label="Space", elem_id="invert-space",
@@ -84,20 +86,20 @@ def _connect(page: base.Page, parts: dict) -> None:
         return {parts["label"]: radio, parts["state"]: encoder_state(loaded)}
 
     def arrived(ref, path):
-        """A photo was given: what it looks like to the model, and how long it will take."""
-        if not path:
-            return {parts["pictures"]: sheet.empty(EMPTY), parts["told"]: "", parts["compare"]: hidden}
+        """What a photo, or the example while there is none, looks like to the model, and how long it will take."""
         loaded = models.get(ref)
-        target, notes = read_photo(path, loaded.gan.resolution)
+        target, notes, name = photo_of(loaded, path)
         low, high = estimate_sec(loaded.gan, InversionConfig())
         words = [*notes, f"Inverting it takes {max(1, round(low))} to {max(2, round(high))} seconds here."]
-        return {parts["pictures"]: row(loaded, target, Path(path).name), parts["told"]: _told(words),
-                parts["compare"]: hidden}  # fmt: skip
+        return {parts["pictures"]: row(loaded, target, name), parts["told"]: _told(words), parts["compare"]: hidden}
+
+    def arrive(ref, path, pictures):
+        if pictures["cells"]:
+            return {parts["pictures"]: pictures}
+        return arrived(ref, path)
 
     def invert(ref, path, label, space, seconds, steps):
-        if not path:
-            raise CocktailError("There is no photo yet. Drop one into the box first.")
-        for pictures, words, pair in inverted(models, models.get(ref), path, label, space, seconds, steps):
+        for pictures, words, pair in inverted(models.get(ref), path, label, space, seconds, steps):
             found = {parts["pictures"]: pictures, parts["told"]: _told(words)}
             yield found | ({parts["compare"]: gr.ImageSlider(pair, visible=True)} if pair else {})
 
@@ -111,19 +113,39 @@ def _connect(page: base.Page, parts: dict) -> None:
 
     entered = [parts["label"], parts["state"]]
     gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, entered, **base.QUIET)
-    parts["photo"].change(base.polite(arrived), [page.model, parts["photo"]], shown, **long)
+    given = [page.model, parts["photo"]]
+    gr.on([parts["photo"].change, page.model.change], base.polite(arrived), given, shown, **long)
+    page.tab.select(base.polite(arrive), [*given, parts["pictures"]], shown, **long)
     asked = [page.model, *(parts[name] for name in ("photo", "label", "space", "budget", "steps"))]
     running = parts["start"].click(base.polite(invert), asked, shown, **long)
     training = parts["train"].click(base.polite(train), page.model, parts["state"], **long)
     parts["stop"].click(cancelled, None, parts["told"], cancels=[running, training], queue=False, **base.SILENT)
 
 
+def photo_of(loaded: Loaded, path: str | None) -> tuple[Tensor, tuple[str, ...], str]:
+    """The photo as the model sees it, float32 [1, 3, R, R], what was done to it, and its name.
+
+    While there is none: a drawing that no model saw, or, where the model's classes are not drawn, a sample of its own.
+    """
+    if path:
+        return *read_photo(path, loaded.gan.resolution), Path(path).name
+    label = next((name for name in loaded.gan.classes if name in domains.names()), None)
+    if label is None:
+        first = loaded.gan.classes[0] if loaded.gan.classes else None
+        return (
+            loaded.gan.sample([EXAMPLE], first, 0.8).cpu(),
+            ("No photo yet: here is a sample of the model.",),
+            "sample",
+        )
+    drawn, _ = domains.get(label).draw(1, torch.Generator().manual_seed(EXAMPLE), loaded.gan.resolution)
+    return drawn, (f"No photo yet: here is a drawn {label} that the model never saw.",), f"drawn {label}"
+
+
 def inverted(
-    models: Models, loaded: Loaded, path: str, label: int, space: str, seconds: float, steps: float
+    loaded: Loaded, path: str | None, label: int, space: str, seconds: float, steps: float
 ) -> Iterator[tuple[dict, list[str], tuple | None]]:
     """The pictures while they come nearer, with what is to be said; at the end also the pair to compare."""
-    target, notes = read_photo(path, loaded.gan.resolution)
-    name = Path(path).name
+    target, notes, name = photo_of(loaded, path)
     config = InversionConfig(space=space, max_sec=float(seconds), steps=int(steps))
     encoder = encoder_of(loaded)
     chosen = int(label) if label in range(len(loaded.gan.classes)) else None
@@ -161,7 +183,7 @@ def _typical(loaded: Loaded, encoder: Encoder | None, config: InversionConfig) -
 
 def row(loaded: Loaded, target: Tensor, name: str, encoded=None, refined=None, label: str | None = None) -> dict:
     """The three pictures side by side; those that are not there yet wait."""
-    own = {"src": data_uri(to_uint8(target)), "id": "photo", "about": f"Your photo {name}", "recipe": ""}
+    own = {"src": data_uri(to_uint8(target)), "id": "photo", "about": f"To be inverted: {name}", "recipe": ""}
     own |= colours.of(None)
     cells = [own]
     for found, what in ((encoded, "encoder"), (refined, "inverted")):

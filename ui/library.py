@@ -13,7 +13,7 @@ from cocktail.networks import architecture_of
 from editing.latents import draw
 from editing.recipes import PictureRecipe, model_name
 from ui import base, colours
-from ui.models import Loaded, Models
+from ui.models import Loaded, Models, short_name
 from ui.pictures import data_uri
 
 PREVIEW = 8  # pictures on a card
@@ -92,7 +92,7 @@ def card(loaded: Loaded) -> str:
     gan, about = loaded.gan, loaded.gan.card
     facts = [f"{gan.resolution} × {gan.resolution}", f"{_short(gan.num_parameters)} parameters",
              architecture_of(gan.generator).name, f"w+ {gan.num_ws} × {gan.w_dim}"]  # fmt: skip
-    parents = ", ".join(model_name(ref).removeprefix("bundled/") for ref in modelcard.parents(about))
+    parents = ", ".join(short_name(ref) for ref in modelcard.parents(about))
     origin = [("Made from", parents), ("Licence", about.get("licence"))]
     more = [("Reference", loaded.ref), ("Fingerprint", loaded.fingerprint),
             ("Images seen", _count(about.get("images_seen"))), ("Trained on", about.get("hardware")),

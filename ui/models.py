@@ -104,6 +104,11 @@ class Models:
         )
 
 
+def short_name(ref: str) -> str:
+    """What the page calls a model where there is little room."""
+    return model_name(ref).removeprefix(BUNDLED)
+
+
 def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")

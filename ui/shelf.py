@@ -13,7 +13,7 @@ from editing.recipes import PictureRecipe, Recipe, model_name, node_of, to_png
 from editing.shelf import MAX_NAME, Pick, Shelf
 from editing.shelf_files import read_shelf, to_npz, to_safetensors
 from ui import base, colours
-from ui.models import Loaded, Models
+from ui.models import Loaded, Models, short_name
 from ui.visitors import VISITORS, Desk
 
 THUMBNAIL = 128  # pixels at most
@@ -74,7 +74,8 @@ def pick(loaded: Loaded, recipe: Recipe, name: str = "") -> Pick:
 
 def _name(loaded: Loaded, recipe: Recipe) -> str:
     if isinstance(recipe, PictureRecipe):
-        return f"{recipe.label or loaded.title} #{recipe.seeds[0]}"[:MAX_NAME]
+        # A slot shows some ten letters: the model's short name says more there than its title.
+        return f"{recipe.label or short_name(loaded.ref)} #{recipe.seeds[0]}"[:MAX_NAME]
     return recipe.describe()[:MAX_NAME]
 
 

@@ -1,6 +1,5 @@
 """Editing as a person does it, in real Chromium: shelf, ways, mixes, directions, inversion."""
 
-import io
 import json
 
 import numpy as np
@@ -312,11 +311,34 @@ def test_a_picture_of_the_model_is_inverted_and_kept(visit, union, tmp_path):
 
 def test_files_that_are_no_pictures_get_a_reason(visit, tmp_path):
     visitor = visit().open().tab("Invert")
-    note = tmp_path / "note.png"
-    note.write_text("no picture")
-    visitor.page.locator("#photo input[type=file]").set_input_files(note)
-    visitor.notice("note.png")
-    small = io.BytesIO()
-    PIL.Image.new("RGB", (3, 3)).save(small, "PNG")
+    visitor.filled("#inverted", 1)
+    example = visitor.pixels("#inverted .cell img")
+    for name, words in (("note.png", "no picture that can be read"), ("small.png", "at least 8")):
+        path = tmp_path / name
+        if name == "note.png":
+            path.write_text("no picture")
+        else:
+            PIL.Image.new("RGB", (3, 3)).save(path)
+        visitor.page.locator("#photo input[type=file]").set_input_files(path)
+        visitor.notice(words)
+        assert np.array_equal(visitor.pixels("#inverted .cell img"), example), "the picture of before stays"
+        visitor.page.locator("#photo").get_by_role("button", name="Clear").click()
+        visitor.page.locator("#photo input[type=file]").wait_for(state="attached")
+
+
+def test_without_a_photo_an_example_is_inverted_and_cancel_ends_it(visit):
+    visitor = visit().open().tab("Invert")
+    told = visitor.page.locator("#invert-told")
+    expect(told).to_contain_text("here is a drawn face")
+    visitor.page.locator("#tab-invert").get_by_role("button", name="More").click()
+    for selector, value in (("#invert-sec", "60"), ("#invert-steps", "1000")):
+        box = visitor.page.locator(selector).locator("input[type=number]")
+        box.fill(value)
+        box.press("Enter")
     visitor.page.locator("#invert-go").click()
-    assert visitor.page.locator("#inverted .cell").count() == 0
+    expect(told).to_contain_text("Step")
+    visitor.page.locator("#invert-cancel").click()
+    expect(told).to_contain_text("Cancelled")
+    visitor.page.wait_for_timeout(1500)
+    assert "Cancelled" in told.inner_text(), "it goes on"
+    assert visitor.page.locator("#inverted .cell").count() == 2, "the best so far stays"

@@ -57,6 +57,9 @@ TABS = {"Sample": "#sheet .cell", "Interpolate": "#film .cell", "Mix": "#mix .ce
 CLIPPED = """() => [...document.querySelectorAll('.model, .model .body, .controls, #topbar, .sheet, .shelf')]
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
 
+UNFOLD = """() => [...document.querySelectorAll('button.label-wrap:not(.open)')]
+  .filter(e => e.checkVisibility()).forEach(e => e.click())"""
+
 UNNAMED = """() => [...document.querySelectorAll('button, input, img, select, textarea')]
   .filter(e => e.checkVisibility() && !e.closest('[aria-hidden=true]'))
   .filter(e => !(e.getAttribute('aria-label') || e.alt || e.textContent.trim() || (e.labels && e.labels.length)))
@@ -280,10 +283,10 @@ def test_page_is_readable_and_fits(visit, width, height, scheme):
     visitor = visit(viewport={"width": width, "height": height}, color_scheme=scheme).open()
     visitor.page.locator("#sheet .cell .picture").first.click()
     visitor.page.locator("#shelf .pick").wait_for()
-    visitor.page.get_by_role("button", name="More", exact=False).first.click()
     for tab in TABS:
         visitor.tab(tab)
         visitor.page.locator(TABS[tab]).first.wait_for()
+        visitor.page.evaluate(UNFOLD)
         visitor.page.wait_for_timeout(500)
         visitor.picture(f"{tab.lower()}-{width}-{scheme}")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
