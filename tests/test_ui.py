@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import ui
+from cocktail import domains
 from cocktail.checkpoints import save
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
@@ -729,7 +730,7 @@ def test_every_event_but_sampling_is_private(models):
     assert open_to_all == ["sample"]
     long = {event.name for event in events if event.queue and event.concurrency_id != base.DEVICE}
     assert long == {event.name for event in events if event.concurrency_id == invert.LONG}
-    assert long == {"arrived", "invert", "train"}, "only work of many seconds may run beside the drawing"
+    assert long == {"arrive", "arrived", "invert", "train"}, "only work of many seconds may run beside the drawing"
 
 
 def test_app_refuses_a_missing_model_on_one_line():
@@ -744,3 +745,16 @@ def test_app_refuses_a_missing_model_on_one_line():
 def test_lengths_say_by_what_they_are_measured(tiny, discriminator, words):
     name = interpolate.PerceptualDistance(tiny(("cat",), discriminator=discriminator)).name
     assert words in interpolate._told(torch.tensor([0.1, 0.2]), name)
+
+
+def test_a_page_without_a_photo_inverts_a_drawing_that_no_model_saw(tiny):
+    gan = tiny(("dog", "cat"), resolution=16)
+    target, notes, name = invert.photo_of(Loaded("m", gan, "f" * 64), None)
+    drawn, _ = domains.get("dog").draw(1, torch.Generator().manual_seed(invert.EXAMPLE), 16)
+    assert torch.equal(target, drawn) and name == "drawn dog" and "dog" in notes[0]
+
+
+def test_a_model_of_things_that_nobody_draws_inverts_a_sample_of_its_own(tiny):
+    gan = tiny(("ship",), resolution=16)
+    target, notes, name = invert.photo_of(Loaded("m", gan, "f" * 64), None)
+    assert torch.equal(target, gan.sample([invert.EXAMPLE], "ship", 0.8)) and name == "sample" and "sample" in notes[0]
