@@ -34,12 +34,21 @@ class ImageSource(Protocol):
 
 
 class Pairs(ImageSource, Protocol):
-    """A source that can say, where `paired` is true, which latent each picture belongs to."""
+    """A source that can say, where `paired` is true, which latent each picture belongs to.
+
+    `contrast_lines` says for each class how many kinds of contrast there are: pairs of pictures that differ in one
+    thing alone, for whoever fits a model to pairs and wants to see small things learnt.
+    """
 
     paired: bool
+    contrast_lines: tuple[int, ...]
 
     def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]."""
+        ...
+
+    def sample_contrasts(self, labels: Tensor, lines: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """int64 [n], kind int64 [n] -> n pictures, then the n that differ, [2n, 3, H, W]; latents [2n, z_dim]."""
         ...
 
 
@@ -137,6 +146,7 @@ class DomainSource(_PoolSource):
         contrasts: Sequence[str] = (),
     ):
         self.classes, self.resolution, self.paired = tuple(names), resolution, bool(z_dim)
+        self.contrast_lines = (int(bool(z_dim and contrasts)),) * len(self.classes)
         self.pools, self.latents, self.others, self.other_latents = [], [], [], []
         for name in names:
             domain, rng = domains.get(name), torch.Generator().manual_seed(seed)
@@ -159,8 +169,8 @@ class DomainSource(_PoolSource):
         images = torch.stack([self.pools[c][row] for c, row in rows])
         return from_uint8(images), torch.stack([self.latents[c][row] for c, row in rows])
 
-    def sample_contrasts(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """int64 [n] -> n pictures and then the n in which one factor differs, float32 [2n, 3, H, W], with latents."""
+    def sample_contrasts(self, labels: Tensor, lines: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """As `Pairs` says, of the one kind there is: one of the factors named as `contrasts` is drawn anew."""
         rows = self._rows(labels, rng)
         images = [pools[c][row] for pools in (self.pools, self.others) for c, row in rows]
         codes = [codes[c][row] for codes in (self.latents, self.other_latents) for c, row in rows]

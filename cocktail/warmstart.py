@@ -25,7 +25,8 @@ from cocktail.options import check_options, option
 from cocktail.sources import Pairs
 from cocktail.training import Progress, load_optimizer, optimizer_tensors, under
 
-LEAST_CHANGE = 1e-3  # mean squared change of a picture below which a factor counts less
+LEAST_CHANGE = 1e-3  # mean squared change of a picture below which a contrast counts less
+MEMORY, ATTENTION = 0.9, 3.0  # of what contrasts missed; how much more often the worst are shown
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class WarmStartConfig:
     batch: int = option(16, "pictures per step", 1, 4096)
     lr: float = option(0.008, "Adam's learning rate, falling towards the end of the last stage", 0.0, 1.0)
     ema_kimg: float = option(0.5, "half-life of the weight average", 0.0)
-    contrast_weight: float = option(0.0, "weight of what one factor alone changes; 0 = off", 0.0)
+    contrast_weight: float = option(0.0, "weight of what one change of the latent does; 0 = off", 0.0)
     seed: int = option(0, "random seed", 0)
 
     def __post_init__(self) -> None:
@@ -53,6 +54,7 @@ class FitState:
         self.generator = _smallest(student, config) if config.start_resolution else copy.deepcopy(student.generator)
         self.rng = torch.Generator().manual_seed(config.seed)
         self.stage = self.step = self.images = 0
+        self.missed = torch.zeros(0, 0)  # [classes, kinds of contrast]: the share that the fit lately left out
         self._begin()
 
     def _begin(self) -> None:
@@ -81,7 +83,10 @@ class FitState:
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors of the state under flat names, with counters and random generator as tensors too."""
-        tensors = {"counters": torch.tensor([self.stage, self.step, self.images]), "rng": self.rng.get_state()}
+        tensors = {
+            "counters": torch.tensor([self.stage, self.step, self.images]), "rng": self.rng.get_state(),
+            "missed": self.missed,
+        }  # fmt: skip
         for name in ("generator", "average"):
             tensors |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
         tensors |= optimizer_tensors(self.optimizer, "optimizer")
@@ -92,7 +97,7 @@ class FitState:
         stage, step, self.images = tensors["counters"].tolist()
         while self.stage < stage:
             self.next_stage()
-        self.step = step
+        self.step, self.missed = step, tensors["missed"].clone()
         for name in ("generator", "average"):
             getattr(self, name).load_state_dict(under(name, tensors), strict=True)
         load_optimizer(self.optimizer, under("optimizer", tensors))
@@ -117,8 +122,8 @@ def warm_start(
     ends_at = (config.start_resolution << len(config.stage_kimg)) // 2
     if config.start_resolution and ends_at != student.resolution:
         raise CocktailError(f"the warm start ends at {ends_at} px; the model has {student.resolution} px.")
-    if config.contrast_weight and not getattr(source, "others", None):
-        raise CocktailError("contrast_weight needs a drawn domain with contrasts; set it to 0 for other sources.")
+    if config.contrast_weight and not all(getattr(source, "contrast_lines", (0,))):
+        raise CocktailError("contrast_weight needs a source with contrasts, and this one has none; set it to 0.")
     if not config.start_resolution and len(config.stage_kimg) != 1:
         raise CocktailError(f"stage_kimg has {len(config.stage_kimg)} entries; without growth there is one stage.")
     ids = torch.tensor([student.class_index(name) for name in source.classes] if student.classes else [])
@@ -126,9 +131,9 @@ def warm_start(
     while True:
         while state.step < state.steps:
             state.optimizer.param_groups[0]["lr"] = config.lr * _rate(state.step, state.steps, state.last)
-            labels, images, z = _batch(source, config, state.rng)
-            c = student.one_hot(ids[labels], len(labels)) if len(ids) else None
-            losses = _descend(state, z.to(student.device), c, images.to(student.device))
+            batch = _batch(source, state)
+            c = student.one_hot(ids[batch.labels], len(batch.labels)) if len(ids) else None
+            losses = _descend(state, batch, c)
             state.step += 1
             state.images += config.batch
             if state.images % report_images < config.batch:
@@ -141,13 +146,28 @@ def warm_start(
     return replace(student, generator=generator, card={})
 
 
-def _batch(source: Pairs, config: WarmStartConfig, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Classes int64 [n], pictures and latents; with contrasts the second half repeats the first, one factor changed."""
+@dataclass(frozen=True)
+class _Batch:
+    """Classes int64 [n], pictures and latents. With contrasts the second half repeats the first, one thing changed."""
+
+    labels: Tensor
+    images: Tensor
+    z: Tensor
+    lines: Tensor | None = None  # int64 [n / 2]: the kind of each contrast
+
+
+def _batch(source: Pairs, state: FitState) -> _Batch:
+    config, rng = state.config, state.rng
     if not config.contrast_weight:
         labels = torch.randint(len(source.classes), (config.batch,), generator=rng)
-        return labels, *source.sample_pairs(labels, rng)
+        return _Batch(labels, *source.sample_pairs(labels, rng))
+    if not state.missed.numel():
+        kinds = source.contrast_lines
+        state.missed = (torch.arange(max(kinds)) < torch.tensor(kinds)[:, None]).float()
     labels = torch.randint(len(source.classes), (config.batch // 2,), generator=rng)
-    return labels.repeat(2), *source.sample_contrasts(labels, rng)
+    # What is missed most is shown most: all kinds alike drown the one that is blind among those that are learnt.
+    lines = torch.multinomial(state.missed[labels] ** ATTENTION, 1, generator=rng)[:, 0]
+    return _Batch(labels.repeat(2), *source.sample_contrasts(labels, lines, rng), lines)
 
 
 def _smallest(student: Gan, config: WarmStartConfig) -> nn.Module:
@@ -171,20 +191,26 @@ def _rate(step: int, steps: int, last: bool) -> float:
     return min(1.0, (step + 1) / 30) * (max(0.03, left / 0.6) if last and left < 0.6 else 1.0)
 
 
-def _descend(state: FitState, z: Tensor, c: Tensor | None, wanted: Tensor) -> dict[str, float]:
+def _descend(state: FitState, batch: _Batch, c: Tensor | None) -> dict[str, float]:
     """One step of Adam and of the average; returns the errors of the pixels before it."""
-    drawn = state.generator.synthesize(state.generator.map(z, c))
-    wanted = resize(wanted, state.generator.resolution)
+    device = state.template.device
+    drawn = state.generator.synthesize(state.generator.map(batch.z.to(device), c))
+    wanted = resize(batch.images.to(device), state.generator.resolution)
     loss, l1, l2 = fit_loss(drawn, wanted)
-    if state.config.contrast_weight:
-        loss = loss + state.config.contrast_weight * contrast_loss(drawn, wanted)
+    losses = {"l1": l1.item(), "l2": l2.item()}
+    if batch.lines is not None:
+        shares = missed_shares(drawn, wanted)
+        loss = loss + state.config.contrast_weight * shares.mean()
+        for label, line, share in zip(batch.labels, batch.lines, shares.detach().cpu()):  # labels: the first half
+            state.missed[label, line].lerp_(share.clamp(0.01, 1), 1 - MEMORY)
+        losses["missed"] = state.missed.amax(dim=1).mean().item()
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     state.optimizer.step()
     keep = 0.5 ** (state.config.batch / max(1e-8, 1000 * state.config.ema_kimg))
     with torch.no_grad():
         torch._foreach_lerp_(list(state.average.parameters()), list(state.generator.parameters()), 1 - keep)
-    return {"l1": l1.item(), "l2": l2.item()}
+    return losses
 
 
 def fit_loss(drawn: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -204,13 +230,13 @@ def fit_loss(drawn: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return loss, l1, l2
 
 
-def contrast_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
-    """How wrongly one factor's change is drawn, as a share of what it changes; halves as `sample_contrasts` gives.
+def missed_shares(drawn: Tensor, wanted: Tensor) -> Tensor:
+    """How wrongly each contrast's change is drawn, as a share of what it changes: float32 [n] from [2n, 3, H, W].
 
-    In the loss of single pictures a factor that moves few pixels, like a smile, can drown: the mapping network learns
-    to ignore it along with the noise, and then nothing asks for it any more. In the difference of two pictures that
-    are equal but for that factor nothing else is left.
+    In the loss of single pictures a thing that moves few pixels, like a smile, can drown: the mapping network learns to
+    ignore it along with the noise, and then nothing asks for it any more. In the difference of two pictures that are
+    equal but for that thing nothing else is left.
     """
     (a, b), (x, y) = drawn.chunk(2), wanted.chunk(2)
     error, change = ((a - b) - (x - y)).square(), (x - y).square()
-    return (error.mean(dim=(1, 2, 3)) / (change.mean(dim=(1, 2, 3)) + LEAST_CHANGE)).mean()
+    return error.mean(dim=(1, 2, 3)) / (change.mean(dim=(1, 2, 3)) + LEAST_CHANGE)

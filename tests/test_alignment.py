@@ -102,3 +102,32 @@ def test_the_same_seed_finds_the_same_map(pair):
     gan, rooted, _ = pair
     a, b = (align(rooted, GanSource(gan, names=("cat",)), 0, rng(3))[0] for _ in range(2))
     assert torch.equal(a, b)
+
+
+def test_only_directions_that_are_seen_count_as_visible(tiny):
+    gan = tiny(resolution=16, seed=4, z_dim=LATENTS, w_dim=8, mapping_layers=1, use_noise=False)
+    blind = torch.linalg.qr(torch.randn(LATENTS, LATENTS, generator=rng(1)))[0][:, 0]
+    with torch.no_grad():
+        weight = gan.generator.mapping.fc0.weight
+        weight -= weight @ blind[:, None] @ blind[None]
+    found = alignment.visible_directions(GanSource(gan), 0, rng())
+    assert torch.allclose(found @ found.T, torch.eye(len(found)), atol=1e-4)
+    # The length of z is divided out, so that moving along the blind direction still weakens the others.
+    strongest = alignment.visible_directions(GanSource(gan), 0, rng())[-1]
+    assert (strongest @ blind).abs() < 0.2 and 1 <= len(found) <= LATENTS
+
+
+def test_contrasts_are_the_sources_pictures_of_latents_that_differ_along_one_line(pair, aligned):
+    _, rooted, _ = pair
+    labels = torch.tensor([0, 1, 0])
+    assert all(kinds >= 1 for kinds in aligned.contrast_lines)
+    lines = torch.tensor([0, 0, aligned.contrast_lines[0] - 1])
+    images, z = aligned.sample_contrasts(labels, lines, rng(9))
+    before, after = z.chunk(2)
+    assert images.shape == (6, 3, 16, 16)
+    changes = after - before
+    for label, line, change in zip(labels, lines, changes, strict=True):
+        assert (aligned._directions[label][line] @ change).abs() == pytest.approx(change.norm().item(), abs=1e-4)
+    wanted = rooted.synthesize(rooted.map(z[[0, 2, 3, 5]], "cat"))
+    assert torch.allclose(images[[0, 2, 3, 5]], wanted, atol=1e-5)
+    assert aligned.ctx.found["visible_directions/dog"] >= 1

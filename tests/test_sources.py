@@ -148,7 +148,7 @@ def test_contrasts_leave_the_pairs_as_they_are_and_change_one_named_factor():
     plain = DomainSource(("face",), 32, pool=64, seed=2, z_dim=64)
     source = DomainSource(("face",), 32, pool=64, seed=2, z_dim=64, contrasts=("smile",))
     labels = torch.zeros(40, dtype=torch.long)
-    images, z = source.sample_contrasts(labels, rng())
+    images, z = source.sample_contrasts(labels, labels, rng())
     first, codes = plain.sample_pairs(labels, rng())
     assert torch.equal(images[:40], first) and torch.equal(z[:40], codes)
     changed = (images[40:] - images[:40]).abs().amax(dim=1).amax(dim=0) > 0.02

@@ -8,7 +8,7 @@ import torch
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan, average, new_gan, weight_distance
 from cocktail.methods.alignment import AlignedSource
-from cocktail.methods.registry import Context, Teacher, method
+from cocktail.methods.registry import Context, Planned, Teacher, method
 from cocktail.networks import architecture_of
 from cocktail.options import check_options, option
 from cocktail.sources import MixtureSource
@@ -28,8 +28,10 @@ class CocktailConfig:
     distill: bool = option(False, "the merge follows the rooted models on shared z")
     align: bool = option(False, "the merge follows the sources on latents aligned by the rooted models")
     warm: WarmStartConfig = option(WarmStartConfig(stage_kimg=(0.0,)), "fit of the average to the aligned sources")
+    extra_kimg: tuple[float, ...] = option((), "further merging, each a stage of its own, in kimg", 0.0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "extra_kimg", tuple(self.extra_kimg))
         check_options(self)
         if self.root.start_resolution or self.merge.start_resolution:
             raise CocktailError("start_resolution must be 0 in a merge: growing starts from new networks.")
@@ -59,7 +61,26 @@ PRESETS = {
 }
 
 
-@method("cocktail", title="GAN Cocktail", paper="Avrahami et al., ECCV 2022", config=CocktailConfig, presets=PRESETS)
+def plan(classes: Sequence[Sequence[str]], config: CocktailConfig) -> list[Planned]:
+    """The stages of a merge of teachers with these classes, the root first."""
+    total = sum(map(len, classes))
+    stages = [Planned(f"root/{_title(names)}", config.root, len(names)) for names in classes[1:]]
+    if config.align and sum(config.warm.stage_kimg):
+        stages.append(Planned("distill", config.warm, total))
+    stages.append(Planned("merge", config.merge, total))
+    for index, kimg in enumerate(config.extra_kimg, start=1):
+        stages.append(Planned(f"extra/{index}", replace(config.merge, total_kimg=kimg), total))
+    return stages
+
+
+@method(
+    "cocktail",
+    title="GAN Cocktail",
+    paper="Avrahami et al., ECCV 2022",
+    config=CocktailConfig,
+    presets=PRESETS,
+    plan=plan,
+)
 def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> Generator[Progress, None, Gan]:
     """Merges the teachers, the first being the root, into one class-conditional GAN (sections 3.1 and 3.2)."""
     root = prepare_root(teachers, config.class_w_gain, ctx)
@@ -80,7 +101,11 @@ def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> G
     owners = zip(sources, rooted, strict=True)
     anchors = {name: model.generator for source, model in owners for name in source.classes} if config.distill else None
     stage = replace(config.merge, seed=ctx.seed + len(teachers))
-    return (yield from ctx.stage("merge", union, data, stage, anchors))
+    union = yield from ctx.stage("merge", union, data, stage, anchors)
+    for index, kimg in enumerate(config.extra_kimg, start=1):
+        more = replace(stage, total_kimg=kimg, seed=stage.seed + index)
+        union = yield from ctx.stage(f"extra/{index}", union, data, more, anchors)
+    return union
 
 
 def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context) -> Gan:

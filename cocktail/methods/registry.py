@@ -1,6 +1,6 @@
 """What a method is, what it is given, and the register of all methods."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,18 +50,38 @@ class Context(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A stage that a method will run: what it is called, with which config, and on how many classes of pictures."""
+
+    name: str
+    config: TrainConfig | WarmStartConfig
+    classes: int
+
+    @property
+    def images(self) -> int:
+        """Pictures that the stage shows in all, as its Progress counts them."""
+        kimg = self.config.total_kimg if isinstance(self.config, TrainConfig) else sum(self.config.stage_kimg)
+        return int(1000 * kimg)
+
+
 Function = Callable[[list[Teacher], object, Context], Generator[Progress, None, Gan]]
+Plan = Callable[[Sequence[Sequence[str]], object], list[Planned]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A registered method: teachers (the root first), its config and a context in; Progress out; a student at last."""
+    """A registered method: teachers (the root first), its config and a context in; Progress out; a student at last.
+
+    `plan` tells the stages beforehand from the class names of each teacher, the root first, and the config.
+    """
 
     name: str
     title: str
     paper: str
     config: type
     presets: dict[str, object]
+    plan: Plan
     run: Function
 
 
@@ -69,12 +89,12 @@ METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, *, title: str, paper: str, config: type, presets: dict[str, object]
+    name: str, *, title: str, paper: str, config: type, presets: dict[str, object], plan: Plan
 ) -> Callable[[Function], Function]:
     """Registers a method under a name; `presets` are configs with names, the first is what a recipe starts from."""
 
     def decorate(function: Function) -> Function:
-        METHODS[name] = Method(name, title, paper, config, presets, function)
+        METHODS[name] = Method(name, title, paper, config, presets, plan, function)
         return function
 
     return decorate
