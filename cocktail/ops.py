@@ -90,6 +90,11 @@ def lrelu(x: Tensor, clamp: float | None = None) -> Tensor:
     return x.clamp(-clamp, clamp) if clamp is not None else x
 
 
+def group_size(n: int, limit: int) -> int:
+    """How many of a batch of n share a standard deviation (`MinibatchStd`): the largest divisor of n up to a limit."""
+    return next(g for g in range(min(limit, n), 0, -1) if n % g == 0)
+
+
 def full_precision(x: Tensor) -> Tensor:
     """x in float32 if it has fewer bits (under autocast), unchanged otherwise (float64 in gradient checks)."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,35 +1,30 @@
 """What a student learns from: a GAN, a mixture of sources, an image folder, a drawn domain."""
 
-import io
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from cocktail import domains
+from cocktail import domains, pictures
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from cocktail.images import DECODING_ERRORS, from_pil, from_uint8, resize, to_uint8
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MAX_PIXELS, MAX_BYTES = 50_000_000, 400_000_000  # of one picture
+from cocktail.images import from_pil, from_uint8, resize, to_uint8
 
 
 class ImageSource(Protocol):
-    """Pictures with class labels, drawn at random."""
+    """Pictures with class labels, drawn at random.
+
+    Labels are those of a whole batch; `rows`, int64, are those of it that are wanted, where several processes share it:
+    the source draws the random numbers of all and the pictures of these. They are given in such a case only.
+    """
 
     classes: tuple[str, ...]
     resolution: int
 
-    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """int64 [n] in [0, len(classes)) -> float32 [n, 3, H, W] in [-1, 1]."""
+    def sample_class(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> Tensor:
+        """int64 [n] in [0, len(classes)) -> float32 [n or len(rows), 3, H, W] in [-1, 1]."""
         ...
 
 
@@ -43,13 +38,20 @@ class Pairs(ImageSource, Protocol):
     paired: bool
     contrast_lines: tuple[int, ...]
 
-    def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]."""
+    def sample_pairs(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]; or of rows."""
         ...
 
-    def sample_contrasts(self, labels: Tensor, lines: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample_contrasts(
+        self, labels: Tensor, lines: Tensor, rng: torch.Generator, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """int64 [n], kind int64 [n] -> n pictures, then the n that differ, [2n, 3, H, W]; latents [2n, z_dim]."""
         ...
+
+
+def of_rows(batch: Tensor, rows: Tensor | None) -> Tensor:
+    """The rows int64 [m] of [n, ...]: [m, ...]; all where there are none."""
+    return batch if rows is None else batch[rows]
 
 
 def sample(source: ImageSource, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -76,13 +78,16 @@ class GanSource:
             )
         self.resolution = resolution or gan.resolution
 
-    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        return self.draw(torch.randn(len(labels), self.gan.z_dim, generator=rng), labels)
+    def sample_class(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> Tensor:
+        z = torch.randn(len(labels), self.gan.z_dim, generator=rng)
+        return self.draw(of_rows(z, rows), of_rows(labels, rows))
 
     @torch.no_grad()
     def draw(self, z: Tensor, labels: Tensor) -> Tensor:
         """The pictures of given latents float32 [n, z_dim]: float32 [n, 3, H, W] in [-1, 1]."""
         z = z.to(self.gan.device)
+        if not len(z):
+            return z.new_zeros(0, 3, self.resolution, self.resolution)
         c = self.gan.one_hot(self._picks[labels], len(labels)) if len(self._picks) else None
         images = self.gan.generator.synthesize(self.gan.generator.map(z, c)).clamp(-1, 1)
         return images if images.shape[-1] == self.resolution else resize(images, self.resolution)
@@ -101,17 +106,24 @@ class MixtureSource:
             raise CocktailError(f"sources of {sorted(sizes)} px cannot be mixed. Give each the root's resolution.")
         self.resolution = sizes.pop()
 
-    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+    def sample_class(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> Tensor:
         images, start = None, 0
         for source in self.sources:
             here = ((labels >= start) & (labels < start + len(source.classes))).nonzero().flatten()
             if len(here):
-                part = source.sample_class(labels[here] - start, rng)
+                # Where rows are wanted: which of the source's labels they are, and where their pictures go.
+                mine, place = (None, here) if rows is None else _shared(here, rows)
+                part = source.sample_class(labels[here] - start, rng, *([] if mine is None else [mine]))
                 if images is None:
-                    images = part.new_empty(len(labels), *part.shape[1:])
-                images[here.to(part.device)] = part
+                    images = part.new_empty(len(labels if rows is None else rows), *part.shape[1:])
+                images[place.to(images.device)] = part.to(images.device)  # pictures of a folder are on the CPU
             start += len(source.classes)
         return images
+
+
+def _shared(here: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """What two lists of numbers int64 have in common: positions in `here`, and in `rows`, int64 [k] each."""
+    return (here[:, None] == rows).nonzero().unbind(dim=1)
 
 
 class _PoolSource:
@@ -119,13 +131,18 @@ class _PoolSource:
 
     pools: list[Tensor]
 
-    def _rows(self, labels: Tensor, rng: torch.Generator) -> list[tuple[int, int]]:
-        """A random (pool, row) for each label."""
-        chances = torch.rand(len(labels), generator=rng).tolist()
-        return [(c, int(chance * len(self.pools[c]))) for c, chance in zip(labels.tolist(), chances, strict=True)]
+    def _picks(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None) -> list[tuple[int, int]]:
+        """A random (pool, row) for each label, or for those that are wanted."""
+        chances = of_rows(torch.rand(len(labels), generator=rng), rows).tolist()
+        labels = of_rows(labels, rows).tolist()
+        return [(c, int(chance * len(self.pools[c]))) for c, chance in zip(labels, chances, strict=True)]
 
-    def sample_class(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        return from_uint8(torch.stack([self.pools[c][row] for c, row in self._rows(labels, rng)]))
+    def _images(self, pools: list[Tensor], picks: list[tuple[int, int]]) -> Tensor:
+        found = [pools[c][row] for c, row in picks]
+        return from_uint8(torch.stack(found) if found else pools[0][:0])
+
+    def sample_class(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> Tensor:
+        return self._images(self.pools, self._picks(labels, rng, rows))
 
 
 class DomainSource(_PoolSource):
@@ -163,18 +180,19 @@ class DomainSource(_PoolSource):
                 rng.set_state(before)
                 self.other_latents.append(domains.factors_to_latents(domain, changed, z_dim, rng))
 
-    def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]."""
-        rows = self._rows(labels, rng)
-        images = torch.stack([self.pools[c][row] for c, row in rows])
-        return from_uint8(images), torch.stack([self.latents[c][row] for c, row in rows])
+    def sample_pairs(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and their latents float32 [n, z_dim]; or of rows."""
+        picks = self._picks(labels, rng, rows)
+        return self._images(self.pools, picks), torch.stack([self.latents[c][row] for c, row in picks])
 
-    def sample_contrasts(self, labels: Tensor, lines: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample_contrasts(
+        self, labels: Tensor, lines: Tensor, rng: torch.Generator, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As `Pairs` says, of the one kind there is: one of the factors named as `contrasts` is drawn anew."""
-        rows = self._rows(labels, rng)
-        images = [pools[c][row] for pools in (self.pools, self.others) for c, row in rows]
-        codes = [codes[c][row] for codes in (self.latents, self.other_latents) for c, row in rows]
-        return from_uint8(torch.stack(images)), torch.stack(codes)
+        picks = self._picks(labels, rng, rows)
+        images = [self._images(pools, picks) for pools in (self.pools, self.others)]
+        codes = [codes[c][row] for codes in (self.latents, self.other_latents) for c, row in picks]
+        return torch.cat(images), torch.stack(codes)
 
 
 def _drawn(domain: domains.Domain, factors: dict[str, Tensor], resolution: int, chunk: int = 500) -> Tensor:
@@ -194,59 +212,7 @@ class FolderSource(_PoolSource):
     def __init__(self, path: str | Path, resolution: int, name: str | None = None):
         path = Path(path).expanduser()
         self.classes, self.resolution = (name or path.resolve().stem,), resolution
-        found = [from_pil([image], resolution) for image in _pictures(path)]
+        found = [from_pil([image], resolution) for image in pictures.read(path)]
         if not found:
-            raise CocktailError(f"{path}: no pictures found; expected files ending in {', '.join(SUFFIXES)}.")
+            raise CocktailError(f"{path}: no pictures found; expected files ending in {', '.join(pictures.SUFFIXES)}.")
         self.pools = [torch.cat(found)]
-
-
-def _pictures(path: Path) -> Iterator[Image.Image]:
-    """Yields every picture of a folder (all levels) or zip, decoded, in the order of the names."""
-    if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if _is_picture(p) and p.is_file()):
-            yield _open(file.read_bytes(), str(file))
-    elif path.is_file() and zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for entry in sorted(archive.infolist(), key=lambda e: e.filename):
-                    if _is_picture(Path(entry.filename)):
-                        yield _open(_unpack(archive, entry), f"{path}: {entry.filename}")
-        except (zipfile.BadZipFile, OSError) as error:
-            raise CocktailError(f"{path} is a broken zip ({error}). Make it again.") from error
-    else:
-        raise CocktailError(
-            f"{path}: expected a folder or zip of pictures, found {'a file' if path.exists() else 'nothing'}."
-        )
-
-
-def _is_picture(path: Path) -> bool:
-    """By the suffix; names with a leading dot are notes that macOS leaves beside the files of a folder or zip."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    name = f"{archive.filename}: {entry.filename}"
-    if entry.file_size > MAX_BYTES:
-        raise CocktailError(f"{name} has {entry.file_size:,} bytes; at most {MAX_BYTES:,}. Remove it.")
-    try:
-        return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
-        raise CocktailError(f"{name} cannot be unpacked ({error}). Make the zip again.") from error
-
-
-def _open(data: bytes, name: str) -> Image.Image:
-    """A decoded picture; 16-bit grey values are brought to 8 bits, which PIL would clip at 255."""
-    try:
-        image = Image.open(io.BytesIO(data))
-        pixels = image.width * image.height
-        if pixels <= MAX_PIXELS:
-            image.load()
-    except (*DECODING_ERRORS, EOFError, zlib.error, struct.error) as error:
-        raise CocktailError(f"{name} is not a readable picture ({error}). Remove or replace it.") from error
-    if pixels > MAX_PIXELS:
-        limit = f"at most {MAX_PIXELS // 10**6} megapixels"
-        raise CocktailError(f"{name}: {image.width}x{image.height} pixels; {limit}. Reduce or remove it.")
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).round().astype(np.uint8))
-    image.filename = name  # for the message of `from_pil`
-    return image

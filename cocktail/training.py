@@ -11,10 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocktail import parallel
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import resize
+from cocktail.networks.layers import MinibatchStd
 from cocktail.options import check_options, option
+from cocktail.parallel import ALONE, Part, Team
 from cocktail.sources import ImageSource
 
 
@@ -52,7 +55,10 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Progress:
-    """A report from inside a stage. Its state can be saved, and the state's student can draw samples."""
+    """Where a stage stands after a step. Its state can be saved, and the state's student can draw samples.
+
+    `losses` are given in a report, which comes now and then; they are empty in between.
+    """
 
     images: int
     total_images: int
@@ -98,6 +104,7 @@ class TrainState:
         self.ema = copy.deepcopy(student.generator).eval().requires_grad_(False)
         self.images = self.step = 0
         self.path_length = torch.zeros([], device=student.device)
+        self.unreported: dict[str, list[Tensor]] = {}  # losses since the last report, one scalar a step
         self.rng = torch.Generator().manual_seed(config.seed)
         self.noise_rng = torch.Generator(student.device).manual_seed(config.seed)
         self._make_optimizers()
@@ -130,6 +137,12 @@ class TrainState:
         for optimizer, base in zip((self.g_optimizer, self.d_optimizer), self._base_lr, strict=True):
             optimizer.param_groups[0]["lr"] = base * factor
 
+    def report(self) -> dict[str, float]:
+        """The means of the losses since the last report."""
+        means = {name: torch.stack(values).mean().item() for name, values in self.unreported.items()}
+        self.unreported.clear()
+        return means
+
     def student(self) -> Gan:
         """The student as it is now: EMA generator and discriminator, shared with the state, not copied."""
         return replace(self.template, generator=self.ema, discriminator=self.discriminator)
@@ -144,6 +157,7 @@ class TrainState:
             tensors |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
         for name in ("g_optimizer", "d_optimizer"):
             tensors |= optimizer_tensors(getattr(self, name), name)
+        tensors |= {f"unreported.{name}": torch.stack(values) for name, values in self.unreported.items()}
         return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
@@ -155,7 +169,10 @@ class TrainState:
             getattr(self, name).load_state_dict(under(name, tensors), strict=True)
         for name in ("g_optimizer", "d_optimizer"):
             load_optimizer(getattr(self, name), under(name, tensors))
-        self.path_length = tensors["path_length"].clone()
+        device = self.template.device
+        self.path_length = tensors["path_length"].to(device, copy=True)
+        unreported = under("unreported", tensors)
+        self.unreported = {name: list(values.to(device, copy=True)) for name, values in unreported.items()}
         self.rng.set_state(tensors["rng"].cpu())
         self.noise_rng.set_state(tensors["noise_rng"].cpu())
 
@@ -197,12 +214,19 @@ def gradient_penalty(images: Tensor, logits: Tensor) -> Tensor:
     return gradient.square().sum(dim=[1, 2, 3]).mean()
 
 
-def path_length_penalty(images: Tensor, ws: Tensor, average: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """(E (|J^T y| - a)^2, new a) with y ~ `noise`/sqrt(pixels) and a the running mean (StyleGAN2, equation 4)."""
+def path_length_penalty(
+    images: Tensor, ws: Tensor, average: Tensor, noise: Tensor, team: Team = ALONE
+) -> tuple[Tensor, Tensor]:
+    """(E (|J^T y| - a)^2, new a) with y ~ `noise`/sqrt(pixels) and a the running mean (StyleGAN2, equation 4).
+
+    The running mean is that of the pictures of the whole team.
+    """
     noise = noise / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
     lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
-    average = average.lerp(lengths.mean().detach(), 0.01)
+    mean = lengths.mean().detach()
+    team.mean_([mean])
+    average = average.lerp(mean, 0.01)
     return (lengths - average).square().mean(), average
 
 
@@ -217,7 +241,7 @@ def balanced_labels(n: int, classes: int, shares: tuple[float, ...], rng: torch.
 
 
 class _Trainer:
-    """One step of both networks; kept apart from the schedule in `finetune`."""
+    """One step of both networks, on this process's part of the batch; kept apart from the schedule in `finetune`."""
 
     def __init__(self, state: TrainState, source: ImageSource, anchors: Anchors):
         self.state, self.source, self.paired = state, source, getattr(source, "paired", False)
@@ -226,17 +250,24 @@ class _Trainer:
         names = source.classes if student.classes else ()
         self.class_ids = torch.tensor([student.class_index(name) for name in names], dtype=torch.long)
         self.anchors = {source.classes.index(name): g.eval().requires_grad_(False) for name, g in anchors.items()}
+        self.team, n = parallel.current(), self.config.batch
+        limits = (m.group_size for m in state.discriminator.modules() if isinstance(m, MinibatchStd))
+        self.part = self.team.part(n, max(limits, default=1))
+        self.half = self.team.part(max(1, n // 2)) if self.config.pl_weight else None  # for the path length
 
-    def _latents(self, n: int) -> Tensor:
-        return torch.randn(n, self.state.generator.z_dim, generator=self.state.rng).to(self.device)
+    def _latents(self, part: Part) -> Tensor:
+        return parallel.randn(part.rng(self.state.rng), len(part), self.state.generator.z_dim).to(self.device)
 
     def real(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Pictures of the source at the present resolution, and the latents that they stand for if it knows them."""
+        """Pictures of the source at the present resolution, and the latents that they stand for if it knows them.
+
+        Of the `labels` int64 [batch] of all processes, the pictures that this one takes.
+        """
         if self.paired:
-            images, z = self.source.sample_pairs(labels, self.state.rng)
+            images, z = self.source.sample_pairs(labels, self.state.rng, *self.part.asked)
             z = z.to(self.device)
         else:
-            images, z = self.source.sample_class(labels, self.state.rng), None
+            images, z = self.source.sample_class(labels, self.state.rng, *self.part.asked), None
         images = images.to(self.device)
         return images if images.shape[-1] == self.state.resolution else resize(images, self.state.resolution), z
 
@@ -245,18 +276,18 @@ class _Trainer:
             return None
         return F.one_hot(self.class_ids[labels], self.state.generator.c_dim).float().to(self.device)
 
-    def _codes(self, z: Tensor, c: Tensor | None, mix: bool = True) -> Tensor:
+    def _codes(self, z: Tensor, c: Tensor | None, part: Part, mix: bool = True) -> Tensor:
         generator, rng = self.state.generator, self.state.rng
         ws = generator.map(z, c)
-        generator.track(ws.detach(), c)
+        generator.track(part.gather(ws.detach()[:, :1]), part.gather(c) if c is not None else None)
         if mix and generator.num_ws > 1 and torch.rand(1, generator=rng) < self.config.style_mixing:
             cutoff = int(torch.randint(1, generator.num_ws, (1,), generator=rng))
-            other = generator.map(self._latents(len(z)), c)
+            other = generator.map(self._latents(part), c)
             ws = torch.cat([ws[:, :cutoff], other[:, cutoff:]], dim=1)
         return ws
 
-    def _draw(self, ws: Tensor) -> Tensor:
-        return self.state.generator.synthesize(ws, "random", self.state.noise_rng)
+    def _draw(self, ws: Tensor, part: Part) -> Tensor:
+        return self.state.generator.synthesize(ws, "random", part.rng(self.state.noise_rng))
 
     def _anchored(self, images: Tensor, z: Tensor, c: Tensor | None, labels: Tensor) -> Tensor:
         """What the anchors draw from the same z; classes without an anchor keep their own pictures."""
@@ -278,9 +309,9 @@ class _Trainer:
         state, config, c = self.state, self.config, self._one_hot(labels)
         state.discriminator.requires_grad_(False)
         paired, anchored = z is not None, bool(self.anchors or z is not None) and anchor_weight > 0
-        z = z if paired and anchored else self._latents(len(labels))
+        z = z if paired and anchored else self._latents(self.part)
         with torch.autocast(self.device.type, enabled=config.amp and self.device.type == "cuda"):
-            images = self._draw(self._codes(z, c, mix=not anchored))
+            images = self._draw(self._codes(z, c, self.part, mix=not anchored), self.part)
             found = state.discriminator.activations(images)
             fake = state.discriminator.logits(found[-1], c).float()
             loss = F.softplus(-fake).mean()
@@ -299,17 +330,17 @@ class _Trainer:
                 loss = anchor_weight * distance + (0 if follow else loss)
                 losses["anchor"] = distance.detach()
         self._descend(loss, state.g_optimizer, "generator")
-        if config.pl_weight and state.step % config.pl_interval == 0:
-            losses["pl"] = self._path_length_step(labels)
         state.discriminator.requires_grad_(True)
         return images.detach(), losses
 
-    def _path_length_step(self, labels: Tensor) -> Tensor:
-        labels = labels[: max(1, len(labels) // 2)]
-        ws = self._codes(self._latents(len(labels)), self._one_hot(labels))
-        images = self._draw(ws)
-        noise = torch.randn(images.shape, generator=self.state.noise_rng, device=self.device)
-        penalty, self.state.path_length = path_length_penalty(images, ws, self.state.path_length, noise)
+    def path_length_step(self, labels: Tensor) -> Tensor:
+        """Updates the generator on pictures of the first half of `labels` int64 [batch]; returns the penalty."""
+        part, state = self.half, self.state
+        c = self._one_hot(part.take(labels[: part.size]))
+        ws = self._codes(self._latents(part), c, part)
+        images = self._draw(ws, part)
+        noise = parallel.randn(part.rng(state.noise_rng), *images.shape, device=self.device)
+        penalty, state.path_length = path_length_penalty(images, ws, state.path_length, noise, self.team)
         self._descend(penalty * self.config.pl_weight * self.config.pl_interval, self.state.g_optimizer, "generator")
         return penalty.detach()
 
@@ -318,7 +349,7 @@ class _Trainer:
         state, config, c = self.state, self.config, self._one_hot(labels)
         if images is None:
             with torch.no_grad():
-                images = self._draw(self._codes(self._latents(len(labels)), c))
+                images = self._draw(self._codes(self._latents(self.part), c, self.part), self.part)
         penalise = bool(config.gamma) and state.step % config.r1_interval == 0
         both = config.loss == "relativistic"
         # The penalty is differentiated twice: it runs in full precision, with the loss of the same pictures.
@@ -339,12 +370,31 @@ class _Trainer:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        self.team.mean_(grads)
         if not torch.isfinite(torch.stack(torch._foreach_norm(grads)).sum()):
             raise CocktailError(
                 f"training stopped at image {self.state.images}: the {name}'s gradient is not finite. "
                 "The last saved state is kept; lower the learning rate or raise gamma, and resume."
             )
         optimizer.step()
+
+    def step(self) -> None:
+        """Shows both networks one batch."""
+        state, config = self.state, self.config
+        labels = balanced_labels(config.batch, len(self.source.classes), config.class_shares, state.rng)
+        real, z = self.real(labels)
+        fade = max(0.0, 1 - state.images / (1000 * config.anchor_kimg)) if config.anchor_kimg else 1.0
+        mine = self.part.take(labels)
+        images, losses = self.generator_step(mine, real, z, config.anchor_weight * fade)
+        if config.pl_weight and state.step % config.pl_interval == 0:
+            losses["pl"] = self.path_length_step(labels)
+        losses |= self.discriminator_step(mine, real, images if config.reuse_samples else None)
+        self.team.mean_(list(losses.values()))
+        state.images += config.batch
+        state.step += 1
+        self.update_average()
+        for name, value in losses.items():
+            state.unreported.setdefault(name, []).append(value)
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -396,16 +446,19 @@ def finetune(
     state: TrainState | None = None,
     report_images: int = 1000,
 ) -> Iterator[Progress]:
-    """Trains a copy of `student` on `source`; yields Progress about every `report_images`, returns the trained Gan.
+    """Trains a copy of `student` on `source`; yields Progress after every step, returns the trained Gan.
+
+    About every `report_images`, and at the end, the Progress has losses: means since those before.
 
     Generator: non-saturating logistic loss (or relativistic), path-length regularisation, style mixing; discriminator:
     lazy R1 (StyleGAN2, section 3 and appendix B). Both halves of a batch have the same labels in the same order, since
     the minibatch standard deviation would give a difference away. Classes of the source are found in the student by
     name; the student may have more. `anchors` add distillation on shared z. A `state` that was loaded goes on where it
-    was saved, to the bit on one machine with one thread count.
+    was saved, to the bit on one machine with one thread count. Inside `parallel.joined` the processes share each batch.
 
     Raises:
-        CocktailError: no discriminator, a class that the student lacks, other pixels, or a gradient that is not finite.
+        CocktailError: no discriminator, a class that the student lacks, other pixels, a batch that the processes cannot
+            share, or a gradient that is not finite.
     """
     if not student.classes and len(source.classes) > 1:
         raise CocktailError(f"a student without classes cannot learn {source.classes}; add them (`Gan.with_classes`).")
@@ -413,27 +466,16 @@ def finetune(
         raise CocktailError(f"source of {source.resolution} px, student of {student.resolution} px; resize the source.")
     state = state or start_state(student, config)
     trainer = _Trainer(state, source, anchors or {})
-    total, started, seen = int(config.total_kimg * 1000), time.monotonic(), {}
-    reported = state.images
+    total, started = int(config.total_kimg * 1000), time.monotonic()
+    every = config.batch * max(1, math.ceil(report_images / config.batch))
     while state.images < total:
         while state.resolution < _resolution_at(config, state.images, student.resolution):
             state.grow()
         state.set_learning_rate(_decay(config, state.images, total))
-        labels = balanced_labels(config.batch, len(source.classes), config.class_shares, state.rng)
-        real, z = trainer.real(labels)
-        fade = max(0.0, 1 - state.images / (1000 * config.anchor_kimg)) if config.anchor_kimg else 1.0
-        images, losses = trainer.generator_step(labels, real, z, config.anchor_weight * fade)
-        losses |= trainer.discriminator_step(labels, real, images if config.reuse_samples else None)
-        state.images += config.batch
-        state.step += 1
-        trainer.update_average()
-        for name, value in losses.items():
-            seen.setdefault(name, []).append(value)
-        if state.images - reported >= report_images or state.images >= total:
-            reported = state.images
-            means = {name: torch.stack(values).mean().item() for name, values in seen.items()}
-            seen.clear()
-            yield Progress(state.images, total, time.monotonic() - started, means, state)
+        trainer.step()
+        report = state.images % every == 0 or state.images >= total
+        losses = state.report() if report else {}
+        yield Progress(state.images, total, time.monotonic() - started, losses, state)
     generator, discriminator = (network.eval().requires_grad_(True) for network in (state.ema, state.discriminator))
     return Gan(generator, discriminator, student.classes, dict(student.card))
 

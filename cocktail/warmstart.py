@@ -18,15 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocktail import parallel
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import resize
 from cocktail.options import check_options, option
+from cocktail.parallel import Part
 from cocktail.sources import Pairs
 from cocktail.training import Progress, load_optimizer, optimizer_tensors, under
 
 LEAST_CHANGE = 1e-3  # mean squared change of a picture below which a contrast counts less
-MEMORY, ATTENTION = 0.9, 3.0  # of what contrasts missed; how much more often the worst are shown
+MEMORY, ATTENTION = 0.9, 6.0  # of what contrasts missed; how much more often the worst are shown
 
 
 @dataclass(frozen=True)
@@ -107,37 +109,32 @@ class FitState:
 def warm_start(
     student: Gan, source: Pairs, config: WarmStartConfig, *, state: FitState | None = None, report_images: int = 1000
 ) -> Iterator[Progress]:
-    """Fits a generator to the source's pairs; yields Progress, returns the student with that generator.
+    """Fits a generator to the source's pairs; yields Progress after every step, returns the fitted student.
 
-    The loss is that of `fit_loss`. With a `start_resolution` a new generator of the student's architecture is grown,
-    the resolution doubling from stage to stage. The discriminator stays as it is. A `state` that was loaded goes on
-    where it was saved.
+    About every `report_images` the Progress has losses, those of its step. The loss is that of `fit_loss`. With a
+    `start_resolution` a new generator of the student's architecture is grown, the resolution doubling from stage to
+    stage. The discriminator stays as it is. A `state` that was loaded goes on where it was saved. Inside
+    `parallel.joined` the processes share each batch.
 
     Raises:
-        CocktailError: the source knows no latents, a class that the student lacks, the architecture cannot grow, or the
-            stages do not end at the student's resolution.
+        CocktailError: the source knows no latents, a class that the student lacks, the architecture cannot grow, the
+            stages do not end at the student's resolution, or the processes cannot share the batch.
     """
-    if not getattr(source, "paired", False):
-        raise CocktailError("a warm start needs a source that knows its latents, such as a drawn domain with a z_dim.")
-    ends_at = (config.start_resolution << len(config.stage_kimg)) // 2
-    if config.start_resolution and ends_at != student.resolution:
-        raise CocktailError(f"the warm start ends at {ends_at} px; the model has {student.resolution} px.")
-    if config.contrast_weight and not all(getattr(source, "contrast_lines", (0,))):
-        raise CocktailError("contrast_weight needs a source with contrasts, and this one has none; set it to 0.")
-    if not config.start_resolution and len(config.stage_kimg) != 1:
-        raise CocktailError(f"stage_kimg has {len(config.stage_kimg)} entries; without growth there is one stage.")
+    _check(student, source, config)
     ids = torch.tensor([student.class_index(name) for name in source.classes] if student.classes else [])
+    part = parallel.current().part(config.batch // 2 if config.contrast_weight else config.batch)
     state, started, total = state or FitState(student, config), time.monotonic(), int(1000 * sum(config.stage_kimg))
     while True:
         while state.step < state.steps:
             state.optimizer.param_groups[0]["lr"] = config.lr * _rate(state.step, state.steps, state.last)
-            batch = _batch(source, state)
+            batch = _batch(source, state, part)
             c = student.one_hot(ids[batch.labels], len(batch.labels)) if len(ids) else None
-            losses = _descend(state, batch, c)
+            losses = _descend(state, batch, c, part)
             state.step += 1
             state.images += config.batch
-            if state.images % report_images < config.batch:
-                yield Progress(state.images, total, time.monotonic() - started, losses, state)
+            report = state.images % report_images < config.batch
+            means = _means(losses, part) if report else {}
+            yield Progress(state.images, total, time.monotonic() - started, means, state)
         if state.last:
             break
         state.next_stage()
@@ -146,28 +143,53 @@ def warm_start(
     return replace(student, generator=generator, card={})
 
 
+def _check(student: Gan, source: Pairs, config: WarmStartConfig) -> None:
+    if not getattr(source, "paired", False):
+        raise CocktailError("a warm start needs a source that knows its latents, such as a drawn domain with a z_dim.")
+    ends_at = (config.start_resolution << len(config.stage_kimg)) // 2
+    if config.start_resolution and ends_at != student.resolution:
+        raise CocktailError(f"the warm start ends at {ends_at} px; the model has {student.resolution} px.")
+    if config.contrast_weight and not all(getattr(source, "contrast_lines", (0,))):
+        raise CocktailError("contrast_weight needs a source with contrasts, and this one has none; set it to 0.")
+    if config.contrast_weight and config.batch < 2:
+        raise CocktailError("batch is 1, and a contrast needs two pictures; give a batch of 2 or more.")
+    if not config.start_resolution and len(config.stage_kimg) != 1:
+        raise CocktailError(f"stage_kimg has {len(config.stage_kimg)} entries; without growth there is one stage.")
+
+
+def _means(losses: Mapping[str, Tensor], part: Part) -> dict[str, float]:
+    """The losses as numbers, means over the processes."""
+    part.team.mean_(list(losses.values()))
+    return {name: value.item() for name, value in losses.items()}
+
+
 @dataclass(frozen=True)
 class _Batch:
-    """Classes int64 [n], pictures and latents. With contrasts the second half repeats the first, one thing changed."""
+    """What one process takes of a batch: classes int64 [n], pictures and latents.
+
+    With contrasts the second half repeats the first, one thing changed, and `contrasts` are the classes and kinds of
+    those of all processes, int64 [batch / 2] each.
+    """
 
     labels: Tensor
     images: Tensor
     z: Tensor
-    lines: Tensor | None = None  # int64 [n / 2]: the kind of each contrast
+    contrasts: tuple[Tensor, Tensor] | None = None
 
 
-def _batch(source: Pairs, state: FitState) -> _Batch:
+def _batch(source: Pairs, state: FitState, part: Part) -> _Batch:
     config, rng = state.config, state.rng
     if not config.contrast_weight:
         labels = torch.randint(len(source.classes), (config.batch,), generator=rng)
-        return _Batch(labels, *source.sample_pairs(labels, rng))
+        return _Batch(part.take(labels), *source.sample_pairs(labels, rng, *part.asked))
     if not state.missed.numel():
         kinds = source.contrast_lines
         state.missed = (torch.arange(max(kinds)) < torch.tensor(kinds)[:, None]).float()
     labels = torch.randint(len(source.classes), (config.batch // 2,), generator=rng)
     # What is missed most is shown most: all kinds alike drown the one that is blind among those that are learnt.
     lines = torch.multinomial(state.missed[labels] ** ATTENTION, 1, generator=rng)[:, 0]
-    return _Batch(labels.repeat(2), *source.sample_contrasts(labels, lines, rng), lines)
+    drawn = source.sample_contrasts(labels, lines, rng, *part.asked)
+    return _Batch(part.take(labels).repeat(2), *drawn, (labels, lines))
 
 
 def _smallest(student: Gan, config: WarmStartConfig) -> nn.Module:
@@ -191,21 +213,22 @@ def _rate(step: int, steps: int, last: bool) -> float:
     return min(1.0, (step + 1) / 30) * (max(0.03, left / 0.6) if last and left < 0.6 else 1.0)
 
 
-def _descend(state: FitState, batch: _Batch, c: Tensor | None) -> dict[str, float]:
-    """One step of Adam and of the average; returns the errors of the pixels before it."""
+def _descend(state: FitState, batch: _Batch, c: Tensor | None, part: Part) -> dict[str, Tensor]:
+    """One step of Adam and of the average; returns the errors of the pixels before it, scalars."""
     device = state.template.device
     drawn = state.generator.synthesize(state.generator.map(batch.z.to(device), c))
     wanted = resize(batch.images.to(device), state.generator.resolution)
     loss, l1, l2 = fit_loss(drawn, wanted)
-    losses = {"l1": l1.item(), "l2": l2.item()}
-    if batch.lines is not None:
+    losses = {"l1": l1.detach(), "l2": l2.detach()}
+    if batch.contrasts is not None:
         shares = missed_shares(drawn, wanted)
         loss = loss + state.config.contrast_weight * shares.mean()
-        for label, line, share in zip(batch.labels, batch.lines, shares.detach().cpu()):  # labels: the first half
+        for label, line, share in zip(*batch.contrasts, part.gather(shares.detach()).cpu(), strict=True):
             state.missed[label, line].lerp_(share.clamp(0.01, 1), 1 - MEMORY)
-        losses["missed"] = state.missed.amax(dim=1).mean().item()
+        losses["missed"] = state.missed.amax(dim=1).mean()
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    part.team.mean_([p.grad for p in state.generator.parameters() if p.grad is not None])
     state.optimizer.step()
     keep = 0.5 ** (state.config.batch / max(1e-8, 1000 * state.config.ema_kimg))
     with torch.no_grad():

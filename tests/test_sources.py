@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cocktail import domains, sources
+from cocktail import domains, pictures
 from cocktail.domains import factors_to_latents
 from cocktail.errors import CocktailError
 from cocktail.images import to_uint8
@@ -112,6 +112,16 @@ def test_labels_of_a_mixture_reach_the_right_class_of_the_right_source():
     drawn = mixture.sample_class(labels(3, 1, 0, 2, 1, 3), rng())
     assert torch.allclose(drawn[:, 0, 0, 0], torch.tensor([0.5, 0.3, 0.1, 0.31, 0.3, 0.5]))
     assert torch.equal(mixture.sample_class(labels(2, 2), rng())[:, 0, 0, 0], torch.tensor([0.31, 0.31]))
+
+
+def test_a_mixture_holds_pictures_of_a_folder_beside_those_of_a_model(tiny, tmp_path):
+    folder = FolderSource(write(tmp_path / "fox", {"a.png": encoded(flat(RED))}), 8)
+    mixture = MixtureSource([GanSource(tiny(), names=("cat",)), folder])
+    assert mixture.classes == ("cat", "fox")
+    drawn = mixture.sample_class(labels(1, 0, 1), rng())
+    assert drawn[[0, 2]].mean(dim=(2, 3)).tolist() == [[1, -1, -1]] * 2 and drawn[1].std() > 0.01
+    part = mixture.sample_class(labels(1, 0, 1), rng(), torch.tensor([2, 1]))
+    assert torch.equal(part[0], drawn[2]) and torch.allclose(part[1], drawn[1], atol=1e-5)
 
 
 def test_a_mixture_of_one_name_twice_or_of_two_sizes_is_refused():
@@ -365,7 +375,7 @@ def test_an_oversized_picture_is_refused_before_it_is_decoded(tmp_path, monkeypa
     bomb = huge.replace(header, chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)))
     with pytest.raises(CocktailError, match=r"bomb\.png is not a readable picture"):
         FolderSource(write(tmp_path / "b", {"bomb.png": bomb}), 8)
-    monkeypatch.setattr(sources, "MAX_BYTES", 100)
+    monkeypatch.setattr(pictures, "MAX_BYTES", 100)
     with pytest.raises(CocktailError, match=r"a\.png has [\d,]+ bytes; at most 100"):
         FolderSource(write_zip(tmp_path / "a.zip", {"a.png": WHOLE}), 8)
 
@@ -373,3 +383,58 @@ def test_an_oversized_picture_is_refused_before_it_is_decoded(tmp_path, monkeypa
 def test_the_folder_here_has_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(write(tmp_path / "cats", {"a.png": WHOLE}))
     assert FolderSource(Path("."), 8).classes == ("cats",)
+
+
+def test_pictures_are_recognised_by_the_names_in_a_folder_or_zip(tmp_path):
+    inside, other = {"deep/er/a.JPG": WHOLE}, {"a.txt": b"words", ".a.png": WHOLE}
+    assert pictures.is_pictures(write(tmp_path / "yes", inside))
+    assert pictures.is_pictures(write_zip(tmp_path / "yes.zip", inside))
+    assert not pictures.is_pictures(write(tmp_path / "no", other))
+    assert not pictures.is_pictures(write_zip(tmp_path / "no.zip", other))
+    assert not pictures.is_pictures(tmp_path / "yes" / "deep" / "er" / "a.JPG")
+    assert not pictures.is_pictures(tmp_path / "nowhere")
+
+
+def test_the_search_for_a_first_picture_ends(tmp_path, monkeypatch):
+    folder = write(tmp_path / "a", {f"{i}.txt": b"" for i in range(9)})
+    monkeypatch.setattr(Path, "rglob", lambda self, _: iter([*self.iterdir(), self / "late.png"]))
+    assert pictures.is_pictures(folder)
+    monkeypatch.setattr(pictures, "LOOKED_AT", 9)
+    assert not pictures.is_pictures(folder)
+
+
+def test_a_survey_counts_pictures_and_finds_the_one_with_the_shortest_side(tmp_path):
+    sizes = [(40, 30), (90, 12), (12, 50), (33, 33)]
+    files = {f"{i}.png": encoded(flat(RED, size=size)) for i, size in enumerate(sizes)}
+    for path in (write(tmp_path / "a", files), write_zip(tmp_path / "a.zip", files)):
+        assert pictures.survey(path) == pictures.Survey(4, (12, 50))
+    assert pictures.survey(write(tmp_path / "b", {"a.txt": b""})) == pictures.Survey(0, (0, 0))
+
+
+def test_a_survey_names_what_has_no_readable_header(tmp_path):
+    with pytest.raises(CocktailError, match=r"bad\.png is not a readable picture"):
+        pictures.survey(write(tmp_path / "a", {"good.png": WHOLE, "bad.png": b"words"}))
+
+
+def test_the_fingerprint_of_pictures_changes_with_names_bytes_and_number_only(tmp_path):
+    files = {"a.png": WHOLE, "deep/b.png": WHOLE[:-1]}
+    folder = write(tmp_path / "a", files)
+    before = pictures.fingerprint(folder)
+    assert len(before) == 64 and before == pictures.fingerprint(write_zip(tmp_path / "a.zip", files))
+    (folder / "notes.txt").write_text("other files do not count")
+    (folder / "a.png").touch()
+    assert pictures.fingerprint(folder) == before
+    others = [files | {"a.png": WHOLE[:-1]}, {"c.png": WHOLE, "deep/b.png": WHOLE[:-1]}, {"a.png": WHOLE},
+              files | {"c.png": b""}, {"a.png": WHOLE + WHOLE[:-1]}]  # fmt: skip
+    found = {pictures.fingerprint(write(tmp_path / f"other {i}", other)) for i, other in enumerate(others)}
+    assert len(found | {before}) == len(others) + 1
+
+
+def test_a_picture_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    folder = write(tmp_path / "a", {"a.png": WHOLE})
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CocktailError, match=r"a\.png cannot be read \(Permission denied\)"):
+        FolderSource(folder, 8)

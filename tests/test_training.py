@@ -503,7 +503,23 @@ def test_distillation_fades_out(tiny):
 
 def test_reports_come_in_the_rhythm_that_was_asked_for_and_at_the_end(tiny):
     gan = tiny()
-    found = [p.images for p in finetune(gan, GanSource(gan), replace(QUICK, total_kimg=0.028), report_images=12)]
-    assert found == [12, 24, 28]
-    last = list(itertools.islice(finetune(gan, GanSource(gan), QUICK, report_images=8), 2))[-1]
+    every = list(finetune(gan, GanSource(gan), replace(QUICK, total_kimg=0.028), report_images=12))
+    assert [p.images for p in every] == [4, 8, 12, 16, 20, 24, 28]
+    assert [p.images for p in every if p.losses] == [12, 24, 28]
+    last = list(itertools.islice(finetune(gan, GanSource(gan), QUICK, report_images=8), 4))[-1]
     assert isinstance(last.state.student(), Gan) and last.total_images == 24 and last.elapsed_sec > 0
+
+
+def test_a_report_holds_the_means_since_the_last_one_also_where_the_state_was_saved_in_between(tiny):
+    gan = tiny()
+    single, _ = train(gan, GanSource(gan), QUICK)
+    whole = list(finetune(gan, GanSource(gan), QUICK, report_images=12))
+    for name in ("g", "d", "real", "fake", "r1", "pl"):  # of lazy terms, over the steps that have them
+        parts = [p.losses[name] for p in single[:3] if name in p.losses]
+        assert whole[2].losses[name] == pytest.approx(sum(parts) / len(parts), rel=1e-5)
+    for steps in (1, 4, 5):
+        *_, stopped = itertools.islice(finetune(gan, GanSource(gan), QUICK, report_images=12), steps)
+        state = start_state(gan, QUICK)
+        state.load_state_dict(stopped.state.state_dict())
+        rest = finetune(gan, GanSource(gan), QUICK, state=state, report_images=12)
+        assert [(p.images, p.losses) for p in rest] == [(p.images, p.losses) for p in whole[steps:]]

@@ -104,6 +104,14 @@ def test_a_new_generator_grows_to_the_students_size(tiny, drawn):
     assert gan.generator.config == student.generator.config
 
 
+def test_progress_comes_after_every_step_and_losses_about_as_often_as_asked(tiny, drawn):
+    student, config = tiny(("cat", "dog"), resolution=16, z_dim=16), replace(SHORT, stage_kimg=(0.064,))
+    every = list(warm_start(student, drawn, config, report_images=20))
+    assert [p.images for p in every] == list(range(8, 65, 8))
+    assert [p.images for p in every if p.losses] == [24, 40, 64]
+    assert all(isinstance(value, float) for value in every[2].losses.values())
+
+
 def test_a_state_goes_on_to_the_bit(tiny, drawn):
     student = tiny(("cat", "dog"), resolution=16, z_dim=16, use_noise=False)
     config = WarmStartConfig(start_resolution=8, stage_kimg=(0.024, 0.024), batch=8)

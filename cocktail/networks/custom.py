@@ -15,6 +15,7 @@ from cocktail import ops
 from cocktail.errors import CocktailError
 from cocktail.networks.layers import Conv2dLayer, FullyConnectedLayer, MinibatchStd, widen_inputs
 from cocktail.networks.registry import Architecture, check_range, register
+from cocktail.parallel import RowsRng
 
 
 def _check(config: "GeneratorConfig | DiscriminatorConfig") -> None:
@@ -81,7 +82,7 @@ class Generator(nn.Module):
             e = ops.normalize_second_moment(self.embed(c.float()))
         return torch.cat([ops.normalize_second_moment(z.float()) * truncation, e], dim=1)[:, None]
 
-    def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | None = None) -> Tensor:
+    def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | RowsRng | None = None) -> Tensor:
         """ws float32 [N, 1, w_dim] -> pictures float32 [N, 3, H, W]; without noise inputs every mode is the same."""
         x = self.input(ws[:, 0]).reshape(len(ws), -1, 4, 4).contiguous(memory_format=torch.channels_last)
         for conv in self.convs:

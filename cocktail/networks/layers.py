@@ -87,7 +87,7 @@ class MinibatchStd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        group = next(g for g in range(min(self.group_size, n), 0, -1) if n % g == 0)
+        group = ops.group_size(n, self.group_size)
         grouped = x.reshape(group, n // group, self.parts, c // self.parts, h, w)
         variance = (grouped - grouped.mean(dim=0)).square().mean(dim=0)
         std = (variance + 1e-8).sqrt().mean(dim=[2, 3, 4]).repeat(group, 1)

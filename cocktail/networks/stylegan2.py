@@ -16,6 +16,7 @@ from cocktail import ops
 from cocktail.errors import CocktailError
 from cocktail.networks.layers import Conv2dLayer, FullyConnectedLayer, MinibatchStd, widen_inputs
 from cocktail.networks.registry import Architecture, check_range, register
+from cocktail.parallel import RowsRng, randn
 
 MAX_CHANNELS = 4096
 
@@ -176,12 +177,12 @@ class SynthesisLayer(nn.Module):
             self.register_buffer("noise_const", torch.randn(resolution, resolution))
             self.noise_strength = nn.Parameter(torch.zeros([]))
 
-    def forward(self, x: Tensor, w: Tensor, noise_mode: str, rng: torch.Generator | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, noise_mode: str, rng: torch.Generator | RowsRng | None) -> Tensor:
         noise = None
         if self.use_noise and noise_mode != "none":
             noise = self.noise_const
             if noise_mode == "random":
-                noise = torch.randn(x.shape[0], 1, *noise.shape, device=x.device, generator=rng)
+                noise = randn(rng, x.shape[0], 1, *noise.shape, device=x.device)
             noise = noise * self.noise_strength
         kernel = self.resample_filter if self.up else None
         y = ops.modulated_conv2d(
@@ -224,7 +225,7 @@ class SynthesisBlock(nn.Module):
         self.torgb = ToRGB(config, channels)
 
     def forward(
-        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise_mode: str, rng: torch.Generator | None
+        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise_mode: str, rng: torch.Generator | RowsRng | None
     ) -> tuple[Tensor, Tensor]:
         if not self.first:
             x = self.conv0(x, ws[:, 0], noise_mode, rng)
@@ -248,7 +249,7 @@ class SynthesisNetwork(nn.Module):
             self.add_module(f"b{resolution}", SynthesisBlock(config, resolution))
         self.num_ws = 2 * len(self.resolutions)
 
-    def forward(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | None = None) -> Tensor:
+    def forward(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | RowsRng | None = None) -> Tensor:
         x = img = None
         index = 0
         for resolution in self.resolutions:
@@ -289,7 +290,7 @@ class Generator(nn.Module):
             ws[:, :cutoff] = self.mapping.center(c)[:, None].lerp(ws[:, :cutoff], truncation)
         return ws
 
-    def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | None = None) -> Tensor:
+    def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | RowsRng | None = None) -> Tensor:
         """ws float32 [N, num_ws, w_dim] -> pictures float32 [N, 3, H, W], nominally in [-1, 1].
 
         `noise_mode` is "const", "random" (drawn from `rng`, on the model's device) or "none".
@@ -297,7 +298,7 @@ class Generator(nn.Module):
         return self.synthesis(ws, noise_mode, rng)
 
     def track(self, ws: Tensor, c: Tensor | None) -> None:
-        """Updates the centres of w from unmixed codes ws float32 [N, num_ws, w_dim]."""
+        """Updates the centres of w from unmixed codes ws float32 [N, num_ws, w_dim], of which the first is enough."""
         self.mapping.track(ws[:, 0], c)
 
     @torch.no_grad()
