@@ -14,7 +14,7 @@ from cocktail.options import check_options, option
 
 @dataclass(frozen=True)
 class Source:
-    """One model of a merge: where it is, which of its classes are taken, and their names in the union.
+    """One model of a merge, or folder or zip of pictures: where it is, which of its classes are taken, and their names.
 
     `classes` () takes all; `names` default to the class names, or for a model without classes to the end of `ref`.
     """

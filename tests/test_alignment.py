@@ -7,7 +7,9 @@ import torch
 
 from cocktail.methods import alignment
 from cocktail.methods.alignment import AlignedSource, align, normalized
-from cocktail.sources import GanSource
+from cocktail.methods.visible import View, matched
+from cocktail.sources import FolderSource, GanSource
+from tests.drawn import drawn
 
 LATENTS = 4
 
@@ -78,6 +80,20 @@ def test_the_roots_own_pictures_need_no_map(pair, aligned):
     assert aligned.ctx.found.keys() == {"alignment/dog"} and aligned.paired
 
 
+def test_the_class_of_pictures_follows_the_model_rooted_on_them(pair, tmp_path):
+    gan, rooted, _ = pair
+    fox = replace(rooted, classes=("fox",))
+    sources = [GanSource(gan, names=("cat",)), FolderSource(drawn(tmp_path / "fox"), 16)]
+    aligned = AlignedSource(sources, [rooted, fox], Notes())
+    labels = torch.ones(5, dtype=torch.long)
+    images, z = aligned.sample_pairs(labels, rng(9))
+    assert torch.allclose(images, rooted.synthesize(rooted.map(z, "cat")), atol=1e-5), "by its latents as they are"
+    images, z = aligned.sample_contrasts(labels, torch.zeros_like(labels), rng(9))
+    assert torch.allclose(images, rooted.synthesize(rooted.map(z, "cat")), atol=1e-5)
+    assert aligned.ctx.found["alignment/fox"] == "not needed: it follows the model rooted on pictures"
+    assert aligned.ctx.found["visible_directions/fox"] >= 1 and aligned.classes == ("cat", "fox")
+
+
 def test_no_map_is_made_before_pictures_are_asked_for(aligned):
     assert not aligned.ctx.found
 
@@ -131,3 +147,54 @@ def test_contrasts_are_the_sources_pictures_of_latents_that_differ_along_one_lin
     wanted = rooted.synthesize(rooted.map(z[[0, 2, 3, 5]], "cat"))
     assert torch.allclose(images[[0, 2, 3, 5]], wanted, atol=1e-5)
     assert aligned.ctx.found["visible_directions/dog"] >= 1
+
+
+# --- small things of which samples say nothing
+
+
+def seen(energies, signs=(1, 1, 1)):
+    """Three visible directions in a space of four, each of which changes pixels of its own."""
+    energies = torch.tensor(energies)
+    changes = torch.tensor(signs)[:, None] * energies.sqrt().repeat(1, 3)
+    return View(torch.eye(LATENTS)[:3], changes, energies)
+
+
+def test_what_samples_leave_open_is_matched_by_where_it_shows():
+    root = seen([[0.9, 0.9, 0.9], [0.5, 0.0, 0.0], [0.0, 0.5, 0.1]])
+    source = seen([[0.0, 0.3, 0.0], [0.2, 0.1, 0.0], [0.9, 0.9, 0.9]], signs=(-1, 1, 1))
+    agreement = torch.zeros(LATENTS, LATENTS)
+    agreement[0, 2] = 0.8  # the direction that shows most is known to belong to the source's third
+    ours, theirs = matched(root, source, agreement)
+    assert torch.equal(ours, torch.eye(LATENTS)[1:3])
+    assert torch.equal(theirs, torch.tensor([[0.0, 1, 0, 0], [-1.0, 0, 0, 0]])), "a mouth that opens opens both"
+
+
+def test_nothing_is_matched_to_what_the_root_hardly_shows():
+    root = seen([[0.9, 0.9, 0.9], [0.5, 0.0, 0.0], [0.0, 0.01, 0.0]])
+    source = seen([[0.0, 0.3, 0.0], [0.0, 0.2, 0.0], [0.9, 0.9, 0.9]])
+    agreement = torch.zeros(LATENTS, LATENTS)
+    agreement[0, 2] = 0.8
+    ours, _ = matched(root, source, agreement)
+    assert torch.equal(ours, torch.eye(LATENTS)[1:2])
+
+
+@pytest.mark.parametrize("ours, theirs, pairs", [(5, 5, 2), (4, 7, 2), (7, 4, 2), (5, 5, 0), (4, 4, 4)])
+def test_a_rotation_keeps_the_pairs_that_it_is_given(ours, theirs, pairs):
+    known, wanted = (torch.linalg.qr(torch.randn(n, n, generator=rng(n)))[0][:pairs] for n in (ours, theirs))
+    agreement = torch.randn(ours, theirs, generator=rng(1))
+    found = alignment.rotation_through(known, wanted, agreement)
+    assert torch.allclose(known @ found, wanted, atol=1e-5)
+    smaller = found @ found.T if ours <= theirs else found.T @ found
+    assert torch.allclose(smaller, torch.eye(min(ours, theirs)), atol=1e-5)
+    if not pairs:
+        best = torch.linalg.matrix_norm(agreement, "nuc")
+        assert (agreement * found).sum() == pytest.approx(best.item(), rel=1e-4)
+
+
+def test_a_known_rotation_is_found_with_matching_too(pair, aligned):
+    _, _, rotation = pair
+    source = AlignedSource(aligned.sources, aligned.rooted, Notes(), match=True)
+    source.sample_pairs(torch.ones(2, dtype=torch.long), rng())
+    (found,) = source._maps[1]
+    assert torch.allclose(found @ found.T, torch.eye(LATENTS), atol=1e-4)
+    assert torch.linalg.matrix_norm(found - rotation) < 0.5

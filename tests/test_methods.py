@@ -15,10 +15,13 @@ from cocktail import checkpoints, methods, runs, warmstart
 from cocktail.errors import CocktailError
 from cocktail.gan import latents, weight_distance
 from cocktail.methods.cocktail import PRESETS, CocktailConfig, cocktail, prepare_root
-from cocktail.methods.registry import METHODS, Teacher, get
+from cocktail.methods.registry import METHODS, get
 from cocktail.networks import stylegan2
 from cocktail.recipe import Recipe, Source
+from cocktail.sources import FolderSource, GanSource, MixtureSource
+from cocktail.teachers import ModelTeacher, PictureTeacher
 from cocktail.training import TrainConfig, TrainState, finetune
+from tests.drawn import drawn
 
 NONE = TrainConfig(total_kimg=0.0, batch=4)
 SOME = TrainConfig(total_kimg=0.024, batch=4, r1_interval=2, pl_interval=2, ema_kimg=0.005, lr=0.005)
@@ -49,7 +52,7 @@ class Memory:
 
 
 def teacher(gan, *names, picks=()):
-    return Teacher(gan, picks or gan.classes, names or gan.classes)
+    return ModelTeacher(gan, picks or gan.classes, names or gan.classes)
 
 
 def merged(teachers, root=NONE, merge=NONE, ctx=None, **options):
@@ -114,7 +117,7 @@ def test_the_recorded_distances_are_those_of_the_weights(run):
 def test_every_stage_and_the_plain_average_can_be_looked_at(run):
     for name in ("root/cat", "merge"):
         assert checkpoints.load(run / "stages" / name).classes == ("dog", "cat")
-    for name in ("average", "root_cat", "merge", "result"):
+    for name in ("average", "root_cat-00000000", "root_cat-00000024", "merge-00000040", "result"):
         with Image.open(run / "samples" / f"{name}.png") as image:
             assert image.size == (8 * 18 - 2, 2 * 18 - 2)  # eight latents, one row for each class
             assert len(image.getcolors(10_000)) > 50
@@ -313,13 +316,54 @@ def test_the_small_preset_runs_from_end_to_end(tiny, monkeypatch):
     short = {"ema_kimg": 0.005, "lr": 0.005, "total_kimg": 0.048}
     root = replace(config.root, **short)
     merge = replace(config.merge, **short, anchor_only_kimg=0.016, anchor_kimg=0.032)
-    taken = ("root_weight", "class_w_gain", "own_rows", "distill", "align")
+    taken = ("root_weight", "class_w_gain", "own_rows", "distill", "align", "match")
     options = {name: getattr(config, name) for name in taken} | {"warm": replace(config.warm, stage_kimg=(0.064,))}
     teachers = [teacher(tiny(seed=seed, use_noise=False), name) for seed, name in enumerate(("cat", "dog"))]
     union, ctx = merged(teachers, root, merge, **options)
     assert list(ctx.stages) == ["root/dog", "distill", "merge"] and 0 < ctx.notes["alignment/dog"] <= 1
     pictures = [union.sample(SEEDS, name) for name in ("cat", "dog")]
     assert all(p.isfinite().all() for p in pictures) and not torch.allclose(*pictures, atol=1e-2)
+
+
+# --- pictures as a class
+
+
+@pytest.fixture
+def foxes(tmp_path):
+    return PictureTeacher(drawn(tmp_path / "foxes"), ("fox",))
+
+
+def test_pictures_become_a_class_beside_those_of_models(tiny, foxes):
+    models = [teacher(tiny(seed=seed), name) for seed, name in enumerate(("cat", "dog"))]
+    union, ctx = merged([models[0], foxes, models[1]], SOME, SOME)
+    assert union.classes == ("cat", "fox", "dog") and list(ctx.stages) == ["root/fox", "root/dog", "merge"]
+    assert isinstance(ctx.stages["root/fox"][1], FolderSource) and ctx.stages["root/fox"][1].resolution == 8
+    mixture = ctx.stages["merge"][1]
+    assert type(mixture) is MixtureSource and mixture.sources[1] is foxes.source(8)
+    assert ctx.notes["distance/root-source/fox"] == "not defined: pictures have no weights"
+    assert ctx.notes["distance/root-rooted/fox"] > 0 and isinstance(ctx.notes["distance/root-source/dog"], float)
+    pictures = [union.sample(SEEDS, name) for name in ("cat", "fox")]
+    assert all(p.isfinite().all() for p in pictures) and not torch.allclose(*pictures, atol=1e-3)
+
+
+@pytest.mark.parametrize("contrasts", [0.0, 1.0])
+def test_in_an_aligned_merge_the_class_of_pictures_follows_its_rooted_model(tiny, foxes, monkeypatch, contrasts):
+    monkeypatch.setattr(methods.alignment, "SAMPLES", 200)
+    models = [teacher(tiny(seed=seed, use_noise=False), name) for seed, name in enumerate(("cat", "dog"))]
+    fit = warmstart.WarmStartConfig(stage_kimg=(0.064,), batch=8, contrast_weight=contrasts)
+    union, ctx = merged([models[0], foxes, models[1]], SOME, SOME, align=True, warm=fit, distill=True)
+    assert list(ctx.stages) == ["root/fox", "root/dog", "distill", "merge"] and union.classes == ("cat", "fox", "dog")
+    assert isinstance(ctx.stages["root/fox"][1], FolderSource), "rooting sees the pictures"
+    source = ctx.stages["merge"][1].sources[1]
+    assert isinstance(source, GanSource) and source.gan is ctx.stages["root/fox"][-1] and source.classes == ("fox",)
+    assert "not needed" in ctx.notes["alignment/fox"] and 0 < ctx.notes["alignment/dog"] <= 1
+    assert ("visible_directions/fox" in ctx.notes) == bool(contrasts)
+    assert union.sample(SEEDS, "fox").isfinite().all()
+
+
+def test_pictures_cannot_be_the_root(tiny, foxes):
+    with pytest.raises(CocktailError, match="pictures, which cannot be the root. Make a model the root"):
+        merged([foxes, teacher(tiny(), "cat")])
 
 
 # --- what cannot be merged
@@ -337,7 +381,7 @@ def test_a_class_name_that_comes_twice_is_refused(tiny):
 
 @pytest.mark.parametrize("picks", [("cat",), ("cat", "cat")])
 def test_a_root_of_which_classes_would_be_lost_is_refused(tiny, picks):
-    root = Teacher(tiny(("cat", "dog")), picks, tuple(f"new {i}" for i in range(len(picks))))
+    root = ModelTeacher(tiny(("cat", "dog")), picks, tuple(f"new {i}" for i in range(len(picks))))
     with pytest.raises(CocktailError, match="Take all classes of the root"):
         merged([root, teacher(tiny(seed=1), "car")])
 

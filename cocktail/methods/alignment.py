@@ -5,6 +5,9 @@ background. So its picture of z can be looked up in the source's own latent spac
 of the source, reads a latent from it, and the rotation that fits best (orthogonal Procrustes, Schoenemann 1966) makes
 of many such pairs a map from the root's z to the source's. A rotation keeps z normal. The source's own generator can
 then be asked for the picture that belongs to z, which is sharper than the rooted model's and as well aligned.
+
+Pictures of a folder have no latents. Their class follows the model that is rooted on them, whose latents are the root's
+already: it is as well aligned, but what that model has not learnt of the pictures the union does not see either.
 """
 
 from collections.abc import Sequence
@@ -13,48 +16,52 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cocktail import ops
+from cocktail import ops, parallel
 from cocktail.gan import Gan
 from cocktail.methods.registry import Context
-from cocktail.sources import GanSource, MixtureSource
+from cocktail.methods.visible import View, matched, view, visible_directions
+from cocktail.sources import GanSource, ImageSource, MixtureSource, of_rows
 
 SAMPLES = 6000
 BATCH = 50
 # Heavy, since the encoder is asked about pictures of another model than it was fitted on. Of 0.01 to 100, chosen on the
 # drawn domains as a compromise: yaw was kept best at 10 for dogs, and at 100, hardly better, for faces and cars.
 RIDGE = 10.0
-PROBES, STEP = 48, 0.25  # latents at which the change of the picture is measured, and how far each is moved
-LEAST_SHARE = 1e-3  # of the mean squared change along the strongest direction; smiles of drawn cats have 2e-3
 
 
 class AlignedSource(MixtureSource):
     """The samples of all sources, each with the latent of the root that it belongs to.
 
     `rooted` holds one model for each source, of the same latent space; the first is the root itself, whose latents need
-    no map. The maps are found when pictures are first asked for, since a finished stage asks for none.
+    no map. The maps are found when pictures are first asked for, since a finished stage asks for none. In place of a
+    source that is no model come samples of the model rooted on it (`with_latents`), never its own pictures. With
+    `match`, small things of which samples say nothing are matched to the root's (of its first class) by where they
+    show.
     """
 
     paired = True
 
-    def __init__(self, sources: Sequence[GanSource], rooted: Sequence[Gan], ctx: Context):
-        super().__init__(sources)
-        self.rooted, self.ctx = tuple(rooted), ctx
+    def __init__(self, sources: Sequence[ImageSource], rooted: Sequence[Gan], ctx: Context, match: bool = False):
+        super().__init__([with_latents(*pair) for pair in zip(sources, rooted, strict=True)])
+        self.rooted, self.ctx, self.match = tuple(rooted), ctx, match
         self._maps: list[list[Tensor]] = []
         self._directions: list[Tensor] = []  # of each class, in the root's space
 
-    def sample_pairs(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1] and the root's latents float32 [n, z_dim]."""
-        z = torch.randn(len(labels), self.rooted[0].z_dim, generator=rng)
-        return self._draw(z, labels), z
+    def sample_pairs(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1], the root's latents float32 [n, z_dim]; or of rows."""
+        z = of_rows(torch.randn(len(labels), self.rooted[0].z_dim, generator=rng), rows)
+        return self._draw(z, of_rows(labels, rows)), z
 
     @property
     def contrast_lines(self) -> tuple[int, ...]:
         """For each class, how many directions of its latent show in its pictures (`visible_directions`)."""
         if not self._directions:
-            self._directions = self._find_directions()
+            self._directions = parallel.current().same(self._find_directions())
         return tuple(map(len, self._directions))
 
-    def sample_contrasts(self, labels: Tensor, lines: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample_contrasts(
+        self, labels: Tensor, lines: Tensor, rng: torch.Generator, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """int64 [n], int64 [n] -> n pictures, then the n with one thing changed, float32 [2n, 3, H, W], with latents.
 
         What changes is the part of z along the direction of that number: the whole picture, or just a mouth.
@@ -63,13 +70,12 @@ class AlignedSource(MixtureSource):
         z = normalized(torch.randn(len(labels), self.rooted[0].z_dim, generator=rng))
         along = torch.stack([self._directions[i][k] for i, k in zip(labels.tolist(), lines.tolist(), strict=True)])
         step = torch.randn(len(labels), 1, generator=rng) - (z * along).sum(dim=1, keepdim=True)
-        z = torch.cat([z, z + step * along])
-        return self._draw(z, labels.repeat(2)), z
+        z = torch.cat([of_rows(z, rows), of_rows(z + step * along, rows)])
+        return self._draw(z, of_rows(labels, rows).repeat(2)), z
 
     def _draw(self, z: Tensor, labels: Tensor) -> Tensor:
         """The pictures of the root's latents float32 [n, z_dim]: float32 [n, 3, H, W]."""
-        if not self._maps:
-            self._maps = self._align()
+        self._maps = self._maps or self._find_maps()
         images, start = None, 0
         for source, maps in zip(self.sources, self._maps, strict=True):
             for index, rotation in enumerate(maps):
@@ -82,7 +88,7 @@ class AlignedSource(MixtureSource):
         return images
 
     def _find_directions(self) -> list[Tensor]:
-        self._maps = self._maps or self._align()
+        self._maps = self._maps or self._find_maps()
         found = []
         for source, maps in zip(self.sources, self._maps, strict=True):
             for index, rotation in enumerate(maps):
@@ -92,17 +98,30 @@ class AlignedSource(MixtureSource):
                 self.ctx.record(f"visible_directions/{source.classes[index]}", len(lines))
         return found
 
+    def _find_maps(self) -> list[list[Tensor]]:
+        """The main process's maps, for all: what a GPU computes may differ in the last bit."""
+        return parallel.current().same(self._align())
+
     def _align(self) -> list[list[Tensor]]:
         root, found = self.sources[0], []
         found.append([torch.eye(root.gan.z_dim) for _ in root.classes])
+        seen = view(root, 0, torch.Generator().manual_seed(self.ctx.seed)) if self.match else None
         for source, model in zip(self.sources[1:], self.rooted[1:], strict=True):
             found.append([])
             for index, name in enumerate(source.classes):
-                rng = torch.Generator().manual_seed(self.ctx.seed + len(found))
-                rotation, agreement = align(model, source, index, rng)
+                if source.gan is model:
+                    rotation, agreement = torch.eye(model.z_dim), "not needed: it follows the model rooted on pictures"
+                else:
+                    rng = torch.Generator().manual_seed(self.ctx.seed + len(found))
+                    rotation, agreement = align(model, source, index, rng, seen)
                 found[-1].append(rotation)
                 self.ctx.record(f"alignment/{name}", agreement)
         return found
+
+
+def with_latents(source: ImageSource, rooted: Gan) -> GanSource:
+    """The source where it is a model; where it has no latents, the samples of the model that is rooted on it."""
+    return source if isinstance(source, GanSource) else GanSource(rooted, source.classes)
 
 
 def normalized(z: Tensor) -> Tensor:
@@ -111,9 +130,12 @@ def normalized(z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def align(model: Gan, source: GanSource, index: int, rng: torch.Generator) -> tuple[Tensor, float]:
+def align(
+    model: Gan, source: GanSource, index: int, rng: torch.Generator, root: View | None = None
+) -> tuple[Tensor, float]:
     """The rotation from the rooted model's z to the source's, for class number `index` of the source.
 
+    With what the `root` shows, small things are matched first and the rest of the rotation is fitted beside them.
     Returns float32 [z_dim of the model, z_dim of the source] and the mean cosine between mapped and encoded latents: 0
     for unrelated spaces, 1 where the source's latent is known exactly.
     """
@@ -128,28 +150,27 @@ def align(model: Gan, source: GanSource, index: int, rng: torch.Generator) -> tu
         latents.append(normalized(z))
     encoded = _regress(torch.cat(theirs), torch.cat(targets), torch.cat(ours))
     z = torch.cat(latents)
-    u, _, vt = torch.linalg.svd(z.t() @ encoded, full_matrices=False)
-    rotation = u @ vt
+    agreement = z.t() @ encoded / len(z)
+    pairs = matched(root, view(source, index, rng), agreement) if root else (z[:0], encoded[:0])
+    rotation = rotation_through(*pairs, agreement)
     return rotation, F.cosine_similarity(z @ rotation, encoded, dim=1).mean().item()
 
 
-@torch.no_grad()
-def visible_directions(source: GanSource, index: int, rng: torch.Generator) -> Tensor:
-    """Directions of a source's z along which pictures of class number `index` change: float32 [K, z_dim], orthonormal.
+def rotation_through(ours: Tensor, theirs: Tensor, agreement: Tensor) -> Tensor:
+    """The rotation float32 [D, Z] that fits `agreement` [D, Z] best of those that map `ours` [P, D] to `theirs` [P, Z].
 
-    The eigenvectors of E[J J^T], J the Jacobian of the picture by finite differences, whose eigenvalue is at least
-    LEAST_SHARE of the largest; many latents move nothing that can be seen. At least one is given.
+    Both are orthonormal. Where D and Z differ, orthogonal directions of the smaller space are mapped.
     """
-    dim = source.gan.z_dim
-    metric = torch.zeros(dim, dim, dtype=torch.float64)
-    for z in normalized(torch.randn(PROBES, dim, generator=rng)):
-        steps = torch.cat([torch.zeros(1, dim), STEP * torch.eye(dim)])
-        parts = (z + steps).split(BATCH)
-        images = torch.cat([source.draw(part, torch.full((len(part),), index)).flatten(1).cpu() for part in parts])
-        changes = (images[1:] - images[:1]).double() / STEP
-        metric += changes @ changes.t() / (PROBES * images.shape[1])
-    values, vectors = torch.linalg.eigh(metric)
-    return vectors.t()[values >= LEAST_SHARE * values[-1]].float()
+    a, b = _complement(ours), _complement(theirs)
+    u, _, vt = torch.linalg.svd(a @ agreement @ b.t(), full_matrices=False)
+    return ours.t() @ theirs + a.t() @ u @ vt @ b
+
+
+def _complement(lines: Tensor) -> Tensor:
+    """An orthonormal basis [D - P, D] of what is orthogonal to P directions [P, D]."""
+    if not len(lines):
+        return torch.eye(lines.shape[1])
+    return torch.linalg.svd(lines, full_matrices=True)[2][len(lines) :]
 
 
 def _sample(model: Gan, z: Tensor, name: str) -> Tensor:

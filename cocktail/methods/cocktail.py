@@ -27,6 +27,7 @@ class CocktailConfig:
     own_rows: bool = option(False, "class i of the average keeps rooted model i's class row in W")
     distill: bool = option(False, "the merge follows the rooted models on shared z")
     align: bool = option(False, "the merge follows the sources on latents aligned by the rooted models")
+    match: bool = option(False, "aligning matches small things of the sources to the root's by where they show")
     warm: WarmStartConfig = option(WarmStartConfig(stage_kimg=(0.0,)), "fit of the average to the aligned sources")
     extra_kimg: tuple[float, ...] = option((), "further merging, each a stage of its own, in kimg", 0.0)
 
@@ -47,29 +48,43 @@ SMALL = TrainConfig(
     ema_kimg=1.0,
     reuse_samples=True,
 )
+# For networks of a million parameters and an hour on a CPU: the bundled union is made with it.
+GOOD = CocktailConfig(
+    root=replace(SMALL, total_kimg=4.0),
+    merge=replace(SMALL, total_kimg=96.0, batch=16, lr=0.0015, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0),
+    warm=WarmStartConfig(stage_kimg=(320.0,), batch=16, ema_kimg=1.0, contrast_weight=12.0),
+    class_w_gain=4.0,
+    own_rows=True,
+    align=True,
+    match=True,
+)
 PRESETS = {
     "paper": CocktailConfig(),
-    # For networks of a million parameters and an hour on a CPU: the bundled union is made with it.
-    "small": CocktailConfig(
-        root=replace(SMALL, total_kimg=4.0),
-        merge=replace(SMALL, total_kimg=96.0, batch=16, lr=0.0015, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0),
-        warm=WarmStartConfig(stage_kimg=(320.0,), batch=32, ema_kimg=1.0),
-        class_w_gain=4.0,
-        own_rows=True,
-        align=True,
+    "small": GOOD,
+    # Two such networks in about three minutes: enough to see the one turn into both.
+    "try": replace(
+        GOOD,
+        root=replace(GOOD.root, total_kimg=1.0),
+        merge=replace(GOOD.merge, total_kimg=3.0),
+        warm=replace(GOOD.warm, stage_kimg=(12.0,)),
     ),
 }
 
 
-def plan(classes: Sequence[Sequence[str]], config: CocktailConfig) -> list[Planned]:
-    """The stages of a merge of teachers with these classes, the root first."""
-    total = sum(map(len, classes))
-    stages = [Planned(f"root/{_title(names)}", config.root, len(names)) for names in classes[1:]]
+def plan(classes: Sequence[Sequence[str]], config: CocktailConfig, seed: int = 0) -> list[Planned]:
+    """The stages of a merge of teachers with these classes, the root first, each with a seed of its own."""
+    count, total = len(classes), sum(map(len, classes))
+    stages = [
+        Planned(f"root/{_title(names)}", replace(config.root, seed=seed + index), len(names))
+        for index, names in enumerate(classes[1:], start=1)
+    ]
     if config.align and sum(config.warm.stage_kimg):
-        stages.append(Planned("distill", config.warm, total))
-    stages.append(Planned("merge", config.merge, total))
+        stages.append(Planned("distill", replace(config.warm, seed=seed), total))
+    merge = replace(config.merge, seed=seed + count)
+    stages.append(Planned("merge", merge, total))
     for index, kimg in enumerate(config.extra_kimg, start=1):
-        stages.append(Planned(f"extra/{index}", replace(config.merge, total_kimg=kimg), total))
+        more = replace(merge, total_kimg=kimg, seed=merge.seed + index)
+        stages.append(Planned(f"extra/{index}", more, total))
     return stages
 
 
@@ -85,26 +100,25 @@ def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> G
     """Merges the teachers, the first being the root, into one class-conditional GAN (sections 3.1 and 3.2)."""
     root = prepare_root(teachers, config.class_w_gain, ctx)
     sources = [teacher.source(root.resolution) for teacher in teachers]
+    stages = {stage.name: stage.config for stage in plan([t.names for t in teachers], config, ctx.seed)}
     rooted = [root]
     for index, source in enumerate(sources[1:], start=1):
-        stage = replace(config.root, seed=ctx.seed + index)
-        rooted.append((yield from ctx.stage(f"root/{_title(source.classes)}", root, source, stage)))
+        name = f"root/{_title(source.classes)}"
+        rooted.append((yield from ctx.stage(name, root, source, stages[name])))
         _record_distances(teachers[index], root, rooted[-1], source.classes, ctx)
     union = average(rooted, _shares(len(rooted), config.root_weight))
     union.card = dict(root.card)
     if config.own_rows:
         _take_own_rows(union, rooted, [source.classes for source in sources])
     ctx.show("average", union)
-    data = AlignedSource(sources, rooted, ctx) if config.align else MixtureSource(sources)
-    if config.align and sum(config.warm.stage_kimg):
-        union = yield from ctx.warm_start("distill", union, data, replace(config.warm, seed=ctx.seed))
+    data = AlignedSource(sources, rooted, ctx, config.match) if config.align else MixtureSource(sources)
+    if "distill" in stages:
+        union = yield from ctx.warm_start("distill", union, data, stages["distill"])
     owners = zip(sources, rooted, strict=True)
     anchors = {name: model.generator for source, model in owners for name in source.classes} if config.distill else None
-    stage = replace(config.merge, seed=ctx.seed + len(teachers))
-    union = yield from ctx.stage("merge", union, data, stage, anchors)
-    for index, kimg in enumerate(config.extra_kimg, start=1):
-        more = replace(stage, total_kimg=kimg, seed=stage.seed + index)
-        union = yield from ctx.stage(f"extra/{index}", union, data, more, anchors)
+    for name in stages:
+        if name.partition("/")[0] in ("merge", "extra"):
+            union = yield from ctx.stage(name, union, data, stages[name], anchors)
     return union
 
 
@@ -113,19 +127,21 @@ def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context)
 
     A root without a discriminator gets a new one of the generator's architecture and widths, untrained: rooting then
     has to train it first, and the record says so. Discriminators of the other teachers are not used.
+
+    Raises: CocktailError where the root is no model or not all its classes are taken, or two classes have one name.
     """
     first, names = teachers[0], [name for teacher in teachers for name in teacher.names]
     if len(teachers) < 2:
         raise CocktailError("a merge needs two models or more; add a source.")
     if len(set(names)) != len(names):
         raise CocktailError(f"class names must differ, found {', '.join(names)}. Name them apart in the recipe.")
-    picks = first.picks or first.gan.classes
-    if set(picks) != set(first.gan.classes) or len(picks) != len(first.gan.classes):
+    root = first.root().copy()
+    picks = first.picks or root.classes
+    if set(picks) != set(root.classes) or len(picks) != len(root.classes):
         raise CocktailError(
-            f"the root has classes {', '.join(first.gan.classes)}, but the recipe picks {', '.join(picks)}. "
+            f"the root has classes {', '.join(root.classes)}, but the recipe picks {', '.join(picks)}. "
             "Take all classes of the root, or make another model the root."
         )
-    root = first.gan.copy()
     if root.discriminator is None:
         root.discriminator = _new_discriminator(root, ctx.seed)
         ctx.record("root_discriminator", "missing in the source: a new, untrained one is used")
@@ -152,6 +168,9 @@ def _record_distances(teacher: Teacher, root: Gan, rooted: Gan, classes: Sequenc
     name = _title(classes)
     ctx.record(f"distance/root-rooted/{name}", weight_distance(root, rooted))
     source = teacher.gan
+    if source is None:
+        ctx.record(f"distance/root-source/{name}", "not defined: pictures have no weights")
+        return
     try:
         rng = torch.Generator().manual_seed(ctx.seed)
         widened = (

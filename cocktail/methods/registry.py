@@ -6,22 +6,34 @@ from typing import Protocol
 
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from cocktail.sources import GanSource, ImageSource, Pairs
+from cocktail.sources import ImageSource, Pairs
 from cocktail.training import Anchors, Progress, TrainConfig
 from cocktail.warmstart import WarmStartConfig
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """A source model of a merge: which of its classes are taken (`picks`, () = all) and their names in the union."""
+class Teacher(Protocol):
+    """A source of a merge: a model, or pictures, which are one class and have no model.
 
-    gan: Gan
+    `picks` are the classes that are taken of the model, () = all; `names` what they are called in the union; `licence`
+    is as its card states it, "" where it does not.
+    """
+
+    gan: Gan | None
     picks: tuple[str, ...]
     names: tuple[str, ...]
+    licence: str
 
-    def source(self, resolution: int) -> GanSource:
-        """Its samples, at the student's resolution."""
-        return GanSource(self.gan, self.picks, self.names, resolution)
+    def root(self) -> Gan:
+        """Its model, as the root of a merge. Raises: CocktailError where there is none."""
+        ...
+
+    def source(self, resolution: int) -> ImageSource:
+        """What the student learns from, at the student's resolution in px; latents belong to a `GanSource` only."""
+        ...
+
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that change with any weight, or with any picture."""
+        ...
 
 
 class Context(Protocol):
@@ -66,14 +78,14 @@ class Planned:
 
 
 Function = Callable[[list[Teacher], object, Context], Generator[Progress, None, Gan]]
-Plan = Callable[[Sequence[Sequence[str]], object], list[Planned]]
+Plan = Callable[[Sequence[Sequence[str]], object, int], list[Planned]]
 
 
 @dataclass(frozen=True)
 class Method:
     """A registered method: teachers (the root first), its config and a context in; Progress out; a student at last.
 
-    `plan` tells the stages beforehand from the class names of each teacher, the root first, and the config.
+    `plan` tells the stages beforehand from the class names of each teacher, the root first, the config and the seed.
     """
 
     name: str
