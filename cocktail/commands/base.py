@@ -74,10 +74,10 @@ def drain(steps: Generator[Any, None, Any], report: Callable[[Any], None]) -> An
             return end.value
 
 
-def table(rows: dict[str, dict[str, object]]) -> str:
-    """Scores of classes as aligned columns; "-" where there is none."""
+def table(rows: dict[str, dict[str, object]], of: str = "class") -> str:
+    """Scores of classes, or of what `of` says, as aligned columns; "-" where there is none."""
     columns = list(dict.fromkeys(key for values in rows.values() for key in values))
-    cells = [["class", *columns]]
+    cells = [[of, *columns]]
     cells += [[name, *(_cell(values.get(column)) for column in columns)] for name, values in rows.items()]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells)

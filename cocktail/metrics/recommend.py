@@ -1,0 +1,159 @@
+"""Which model to make the root, from samples alone: a rough guide, as those say who found it.
+
+Grigoryev et al., "When, Why, and Which Pretrained GANs Are Useful?", ICLR 2022, section 5: of several pretrained models
+the one whose samples cover the target best (recall) transfers best, the Frechet distance being a guide beside it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan
+from cocktail.metrics.embedding import Embedding, total_deviation
+from cocktail.metrics.features import FeatureExtractor, features_of, sample_features
+from cocktail.metrics.scores import frechet_distance, precision_recall
+from cocktail.sources import GanSource
+
+MAX_DIM = 64
+NEIGHBOURS = 5  # k of precision and recall
+LEAST = 32  # pictures of each model
+
+
+@dataclass(frozen=True)
+class Row:
+    """A candidate's scores: means over the other models, n samples each.
+
+    frechet: embedded Frechet distance to the others' samples, >= 0, small is near; recall: share of the others'
+    samples that lie among the candidate's; precision: the reverse; diversity: mean distance of two of its own samples;
+    eligible: it can be the root; remark: what speaks against it, "" if nothing does.
+    """
+
+    frechet: float
+    recall: float
+    precision: float
+    diversity: float
+    eligible: bool
+    remark: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The candidates' rows, the one to take as the root, and the reason in a sentence."""
+
+    features: str
+    dim: int
+    n: int
+    seed: int
+    rows: dict[str, Row]
+    best: str
+    reason: str
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def recommend(sources: Mapping[str, GanSource], n: int = 500, seed: int = 0) -> Recommendation:
+    """Measures the candidates; see `recommendation`."""
+    steps = recommendation(sources, n, seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def recommendation(sources: Mapping[str, GanSource], n: int = 500, seed: int = 0) -> Iterator[tuple[int, int]]:
+    """Yields (pictures done, pictures in all) and returns the Recommendation; a folder of pictures cannot be the root
+    and is no candidate.
+
+    All models are seen in one space: the features of all their discriminators side by side, each of unit variance in
+    all, or pixels where none has a discriminator; of these, 64 principal components and what lies beside them.
+    Of the models that can be the root, those with a discriminator go first; then recall decides, then the distance.
+
+    Raises: CocktailError where there are fewer than two models, n is too small, or none can be the root.
+    """
+    if len(sources) < 2 or n < LEAST:
+        raise CocktailError(f"{len(sources)} models, n is {n}; a choice needs two models or more and n >= {LEAST}.")
+    rows = {name: _standing(source) for name, source in sources.items()}
+    if not any(eligible for eligible, _ in rows.values()):
+        raise CocktailError("no model can be the root, since none gives all its classes; take all classes of one.")
+    extractors = _extractors([source.gan for source in sources.values()])
+    done, found = 0, {}
+    for number, (name, source) in enumerate(sources.items()):
+        rng, parts = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63), []
+        for part in sample_features(source, torch.arange(n) % len(source.classes), rng, extractors):
+            parts.append(part)
+            done += len(part[0])
+            yield done, n * len(sources)
+        found[name] = [torch.cat(columns) for columns in zip(*parts)]
+    points = _common(found)
+    scored = {name: _row(name, points, *standing) for name, standing in rows.items()}
+    best = _best(scored)
+    title = "; ".join(dict.fromkeys(extractor.name for extractor in extractors))
+    dim = next(iter(points.values())).shape[1]
+    return Recommendation(title, dim, n, seed, scored, best, _reason(best, scored))
+
+
+def _standing(source: GanSource) -> tuple[bool, str]:
+    """Whether a model can be the root, and what speaks against it."""
+    if len(source.classes) < len(source.gan.classes):
+        taken = f"only {len(source.classes)} of its {len(source.gan.classes)} classes are taken"
+        return False, f"cannot be the root: {taken}"
+    return True, "" if source.gan.discriminator is not None else "no discriminator: a new one must be trained"
+
+
+def _extractors(gans: Sequence[Gan]) -> list[FeatureExtractor]:
+    judges = [gan for gan in gans if gan.discriminator is not None]
+    return [features_of(gan) for gan in judges or gans[:1]]
+
+
+def _common(found: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    """Features of every extractor, float32 [n, dim] each, as points of one space: float64 [n, <= 65]."""
+    scales = [max(total_deviation(torch.cat(block)), 1e-8) for block in zip(*found.values())]
+    joined = {name: torch.cat([b / s for b, s in zip(blocks, scales)], dim=1) for name, blocks in found.items()}
+    embedding = Embedding.of(torch.cat(list(joined.values())), MAX_DIM)
+    return {name: embedding(features) for name, features in joined.items()}
+
+
+def _row(name: str, points: Mapping[str, Tensor], eligible: bool, remark: str) -> Row:
+    mine, others = points[name], [theirs for other, theirs in points.items() if other != name]
+    pairs = [precision_recall(theirs, mine, NEIGHBOURS) for theirs in others]
+    return Row(
+        frechet=sum(frechet_distance(mine, theirs) for theirs in others) / len(others),
+        recall=sum(recall for _, recall in pairs) / len(pairs),
+        precision=sum(precision for precision, _ in pairs) / len(pairs),
+        diversity=torch.pdist(mine).mean().item(),
+        eligible=eligible,
+        remark=remark,
+    )
+
+
+def _preferred(rows: Mapping[str, Row]) -> list[str]:
+    """The models to choose among: those that can be the root, without a remark if there are such."""
+    can = [name for name, row in rows.items() if row.eligible]
+    return [name for name in can if not rows[name].remark] or can
+
+
+def _best(rows: Mapping[str, Row]) -> str:
+    return min(_preferred(rows), key=lambda name: (-rows[name].recall, rows[name].frechet))
+
+
+def _reason(best: str, rows: Mapping[str, Row]) -> str:
+    """The choice in a sentence with its figures."""
+    row, passed = rows[best], [name for name in rows if rows[name].recall > rows[best].recall]
+    ties = [name for name in _preferred(rows) if name != best and rows[name].recall == row.recall]
+    text = f"{best}: its samples cover {row.recall:.1%} of the others' (recall), "
+    if ties:
+        text += (
+            f"as much as {' and '.join(ties)}; the smaller Frechet distance to the others, {row.frechet:.3g}, decides."
+        )
+    else:
+        text += f"more than any other{' that can be the root as it is' if passed else ''}; "
+        text += f"mean Frechet distance to them {row.frechet:.3g}."
+    for name in passed:
+        text += f" {name} covers {rows[name].recall:.1%}, but: {rows[name].remark}."
+    return text + " A rough guide (Grigoryev et al. 2022): what counts is the union that comes out."
