@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks import inversion, studio, transfer
+from benchmarks import inversion, merge, studio, transfer
 from cocktail import checkpoints, domains
 from cocktail.checkpoints import write_text
 from cocktail.domains.oracle import CONFIG, FOLDER
@@ -65,8 +65,9 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
         "**What the merge knew.** In the run itself no drawing and no reading of the oracle took part: not in a "
         "loss, a stop or the choice of a checkpoint. Its settings were chosen by hand with the oracle in view, on "
         "these four domains and one seed: the root (the cat, since its smile varies), the ridge of the alignment "
-        "(of 0.01 to 100, by how well yaw and place were kept) and the sources' training. So the scores below are "
-        "of tuned settings, not of settings that were fixed beforehand.",
+        "(of 0.01 to 100, by how well yaw and place were kept), the thresholds and weight of matching and contrasts "
+        "(by how much the smiles move) and the sources' training. So the scores below are of tuned settings, not of "
+        "settings that were fixed beforehand.",
         _table(
             ["model", "images seen", "minutes", "hardware"],
             [_made(n, g) for n, g in {**sources, "union": union}.items()],
@@ -118,7 +119,7 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
 
 def measured() -> Iterator[str]:
     """The sections of what was measured apart from the bundle, each from the file that its benchmark wrote."""
-    for benchmark in (transfer, inversion, studio):
+    for benchmark in (transfer, inversion, studio, merge):
         path = DOCS / f"{benchmark.__name__.rpartition('.')[2]}.json"
         if path.is_file():
             yield benchmark.section(json.loads(path.read_text(encoding="utf-8")))
@@ -150,8 +151,10 @@ def how_union(recipe: dict) -> str:
         f"**Union.** The cocktail: rooting of each source on the {root} ({kimg:g} kimg each), the average of all, "
         f"and an adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a "
         "class embedding in W; the rooted models tell which latent of a source belongs to which of the root "
-        f"(`cocktail/methods/alignment.py`); the average is fitted to the samples so aligned ({fit:g} kimg), and "
-        "the merge stays near them. The paper's own recipe is the preset `paper`."
+        f"(`cocktail/methods/alignment.py`), and small things, like mouths, are matched by where in the picture they "
+        "show (`cocktail/methods/visible.py`); the average is fitted to the samples so aligned and to pairs of them "
+        f"that differ along one such direction, the most missed most often ({fit:g} kimg), and the merge stays near "
+        "them. The paper's own recipe is the preset `paper`."
     )
 
 

@@ -103,7 +103,7 @@ def measure() -> dict:
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     with app() as url, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=FLAGS)
-        page = _page(browser, url)
+        page = page_on(browser, url)
         page.evaluate(DRAG, 10)  # warm
         dragged = page.evaluate(DRAG, MOVES)["times"]
         grid = _grid(page)
@@ -111,10 +111,10 @@ def measure() -> dict:
         crowd = _crowd(browser, url)
         browser.close()
     return {"hardware": platform.machine(), "threads": available_threads(), "goals": GOALS,
-            "slider": _summary(dragged), "grid": _summary(grid) | {"side": SIDE}, "visitors": crowd}  # fmt: skip
+            "slider": summary(dragged), "grid": summary(grid) | {"side": SIDE}, "visitors": crowd}  # fmt: skip
 
 
-def _page(browser, url: str):
+def page_on(browser, url: str):
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.goto(url)
     page.locator("#sheet .cell img").first.wait_for()
@@ -168,10 +168,10 @@ def _crowd(browser, url: str) -> dict:
                        for about in result.get("seen", []))  # fmt: skip
     for page in pages:
         page.context.close()
-    return _summary(times) | {"visitors": VISITORS, "errors": errors, "pictures_of_others": foreign}
+    return summary(times) | {"visitors": VISITORS, "errors": errors, "pictures_of_others": foreign}
 
 
-def _summary(times: list[float]) -> dict:
+def summary(times: list[float]) -> dict:
     times = sorted(times)
     return {"n": len(times), "median_ms": round(statistics.median(times), 1), "max_ms": round(times[-1], 1),
             "p95_ms": round(times[min(len(times) - 1, int(0.95 * len(times)))], 1)}  # fmt: skip

@@ -5,6 +5,7 @@ from cocktail.checkpoints import bundled, load, save
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan, average, latents, weight_distance
 from cocktail.recipe import Recipe
+from cocktail.runs import start
 
 __all__ = [
     "CocktailError",
@@ -16,5 +17,6 @@ __all__ = [
     "latents",
     "load",
     "save",
+    "start",
     "weight_distance",
 ]

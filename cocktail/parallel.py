@@ -173,6 +173,11 @@ def current() -> Team:
     return _current
 
 
+def speaks() -> bool:
+    """Whether this process is the one of those started together that talks to people; known before they are joined."""
+    return int(os.environ.get("RANK") or 0) == 0
+
+
 @contextlib.contextmanager
 def joined(device: str = "cpu") -> Iterator[Team]:
     """Joins the other processes that `accelerate launch` or `torchrun` started, if any, for the time of a with block.

@@ -40,3 +40,20 @@ def _threads():
     yield
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_runs(tmp_path_factory):
+    """Runs of the tests, those in other processes too, neither wait for what this machine trains nor are listed with
+    it."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("own")
+        for name in ("queue", "runs"):
+            patch.setenv(f"COCKTAIL_{name.upper()}", str(folder / name))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _own_queue(_own_runs, request, monkeypatch):
+    """Nor do they wait for a run that a test which failed has left open."""
+    monkeypatch.setenv("COCKTAIL_QUEUE", str(_own_runs / f"queue-{id(request.node)}"))

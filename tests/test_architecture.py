@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["errors", "seeds", "options", "hardware", "ops", "images", "networks", "gan", "domains", "sources",
-         "checkpoints", "metrics", "training", "warmstart", "methods", "recipe", "runs", "commands"]  # fmt: skip
+ORDER = ["errors", "seeds", "options", "hardware", "ops", "parallel", "images", "pictures", "networks", "gan",
+         "domains", "sources", "checkpoints", "metrics", "training", "warmstart", "methods", "recipe", "teachers",
+         "preflight", "runs", "commands"]  # fmt: skip
 HOUSE = ["cocktail", "editing", "ui", "app"]
-ENGINE_NEEDS = {"torch", "numpy", "PIL", "safetensors", "sklearn", "yaml", "cocktail"}
+ENGINE_NEEDS = {"torch", "filelock", "numpy", "PIL", "safetensors", "scipy", "sklearn", "yaml", "cocktail"}
 OUTSIDE = {ROOT / "cocktail" / "__main__.py", ROOT / "cocktail" / "__init__.py"}
 
 

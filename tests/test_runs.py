@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from cocktail import checkpoints, runs
 from cocktail.errors import CocktailError
 from cocktail.methods.cocktail import CocktailConfig
 from cocktail.recipe import Recipe, Source
+from cocktail.runs import context
 from cocktail.sources import DomainSource
 from cocktail.training import TrainConfig
 from cocktail.warmstart import WarmStartConfig
@@ -23,7 +25,7 @@ STEPS = 6  # of each stage, with a report after each
 @pytest.fixture(scope="module", autouse=True)
 def _always_save():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "SAVE_SEC", -1.0)
+        patch.setattr(context, "SAVE_SEC", -1.0)
         yield
 
 
@@ -64,7 +66,13 @@ def log(folder):
 
 
 def reported(folder):
-    return [(entry["stage"], entry["images"]) for entry in log(folder) if "stage" in entry]
+    return [(entry["stage"], entry["images"]) for entry in log(folder) if "losses" in entry]
+
+
+def told(folder):
+    """What the log says of stages and notes, but for what differs from process to process."""
+    return [{k: v for k, v in e.items() if k not in ("time", "sec", "memory")}
+            for e in log(folder) if "stage" in e or "note" in e]  # fmt: skip
 
 
 def interrupt(recipe, folder, reports, resume=False):
@@ -110,8 +118,8 @@ def test_a_run_that_was_interrupted_goes_on_to_the_bit(recipe, uninterrupted, tm
     second = resume(recipe, folder)
     assert [(p.stage, p.images) for p in first + second] == ROUND
     assert_same_weights(uninterrupted, folder)
-    assert reported(folder) == ROUND
-    assert not (folder / "state.safetensors").exists()
+    assert reported(folder) == ROUND and told(folder) == told(uninterrupted)
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(("state", "latest"))]
 
 
 def test_a_run_that_was_interrupted_time_and_again_goes_on_to_the_bit(recipe, uninterrupted, tmp_path):
@@ -120,7 +128,7 @@ def test_a_run_that_was_interrupted_time_and_again_goes_on_to_the_bit(recipe, un
         interrupt(recipe, folder, 3, resume=attempt > 0)
     resume(recipe, folder)
     assert_same_weights(uninterrupted, folder)
-    assert reported(folder) == ROUND
+    assert reported(folder) == ROUND and told(folder) == told(uninterrupted)
 
 
 @pytest.mark.parametrize("saved, lost", [(2, 3), (0, 4), (STEPS + 1, 4)])
@@ -130,15 +138,14 @@ def test_what_was_reported_but_not_saved_is_done_and_logged_again_once(
     folder = tmp_path / "run"
     steps = runs.execute(recipe, folder, report_images=1)
     for index in range(saved + lost):
-        monkeypatch.setattr(runs, "SAVE_SEC", -1.0 if index < saved else 1e9)
+        monkeypatch.setattr(context, "SAVE_SEC", -1.0 if index < saved else 1e9)
         next(steps)
     steps.close()
     assert len(reported(folder)) == saved + lost
     assert len(resume(recipe, folder)) == len(ROUND) - saved
     assert reported(folder) == ROUND
     assert_same_weights(uninterrupted, folder)
-    losses = [{k: v for k, v in e.items() if k != "time"} for e in log(folder) if "stage" in e]
-    assert losses == [{k: v for k, v in e.items() if k != "time"} for e in log(uninterrupted) if "stage" in e]
+    assert told(folder) == told(uninterrupted)
 
 
 def test_a_note_is_logged_once_however_often_a_run_is_resumed(recipe, uninterrupted, tmp_path):
@@ -164,7 +171,7 @@ def test_minutes_count_the_sessions_without_the_pause_between_them(tmp_path):
     run = runs.Run(tmp_path)
     lines = [{"time": 0, "session": "a"}, {"time": 60, "images": 1, "stage": "s"}, {"time": 180, "note": "n"},
              {"time": 90_000, "session": "b"}]  # fmt: skip
-    now = runs.time.time()
+    now = time.time()
     lines = [line | {"time": now - 90_060 + line["time"]} for line in lines]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert run.minutes() == pytest.approx(3 + 1, abs=0.2)
@@ -174,13 +181,13 @@ def test_finished_stages_are_not_done_again(recipe, uninterrupted, tmp_path, mon
     folder = tmp_path / "run"
     interrupt(recipe, folder, STEPS + 1)
     before = (folder / "stages" / "root" / "dog" / "model.safetensors").stat().st_mtime_ns
-    trained, finetune = [], runs.finetune
+    trained, finetune = [], context.finetune
 
     def counting(student, source, *args, **options):
         trained.append(source.classes)
         return finetune(student, source, *args, **options)
 
-    monkeypatch.setattr(runs, "finetune", counting)
+    monkeypatch.setattr(context, "finetune", counting)
     resume(recipe, folder)
     assert trained == [("cat", "dog")]
     assert (folder / "stages" / "root" / "dog" / "model.safetensors").stat().st_mtime_ns == before
@@ -206,7 +213,8 @@ def test_a_diverged_run_stops_with_its_last_good_state_and_can_go_on(recipe, uni
 
 def test_samples_are_drawn_on_the_way(uninterrupted):
     names = {path.name for path in (uninterrupted / "samples").iterdir()}
-    assert {"average.png", "root_dog.png", "merge.png", "result.png", "merge-00000.png"} <= names
+    assert names == {"average.png", "result.png", *(f"{stage}-{images:08d}.png" for stage in ("root_dog", "merge")
+                                                    for images in (0, 24))}  # fmt: skip
 
 
 # --- what does not fit
@@ -246,15 +254,42 @@ def test_a_source_that_changed_is_refused(tiny, tmp_path):
     next(runs.execute(recipe, tmp_path / "run", resume=True))
 
 
-def test_a_damaged_state_is_named_and_says_what_to_do(recipe, tmp_path):
-    interrupt(recipe, tmp_path / "run", 2)
-    path = tmp_path / "run" / "state.safetensors"
+def damage(path):
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(CocktailError, match=r"state\.safetensors cannot be read .*Remove it"):
-        next(runs.execute(recipe, tmp_path / "run", resume=True))
-    path.unlink()
-    assert len(resume(recipe, tmp_path / "run")) == len(ROUND)
-    assert reported(tmp_path / "run") == ROUND
+
+
+def test_a_damaged_state_gives_way_to_the_one_before(recipe, uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    interrupt(recipe, folder, 3)
+    damage(folder / "state.safetensors")
+    assert len(resume(recipe, folder)) == len(ROUND) - 2
+    assert_same_weights(uninterrupted, folder)
+    assert told(folder) == told(uninterrupted)
+    (warning,) = [entry["warning"] for entry in log(folder) if "warning" in entry]
+    assert "state.safetensors cannot be read" in warning and "went on from the state before it" in warning
+
+
+def test_a_state_that_was_not_yet_in_place_is_the_one_before(recipe, uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    interrupt(recipe, folder, 3)
+    (folder / "state.safetensors").unlink()
+    assert len(resume(recipe, folder)) == len(ROUND) - 2
+    assert told(folder) == told(uninterrupted) and not [e for e in log(folder) if "warning" in e]
+
+
+def test_damaged_states_are_named_and_say_what_to_do(recipe, tmp_path):
+    folder = tmp_path / "run"
+    interrupt(recipe, folder, 2)
+    states = [folder / name for name in ("state.safetensors", "state.previous.safetensors")]
+    for path in states:
+        damage(path)
+    with pytest.raises(CocktailError, match=r"state\.safetensors cannot be read .*previous.*cannot be .*Remove it"):
+        next(runs.execute(recipe, folder, resume=True))
+    assert runs.read(folder).state == "failed" and "Remove it" in runs.read(folder).message
+    for path in states:
+        path.unlink()
+    assert len(resume(recipe, folder)) == len(ROUND)
+    assert reported(folder) == ROUND
 
 
 def test_a_missing_source_leaves_no_folder_behind(recipe, tmp_path):
@@ -325,7 +360,7 @@ def test_a_source_is_trained_with_a_warm_start_and_goes_on_to_the_bit(tiny, draw
         rest = list(source_run(tiny, drawn, folder, warm=WARM, resume=True))
         assert len(rest) == 14 - reports
         assert_same_weights(tmp_path / "whole", folder)
-        assert reported(folder) == reported(tmp_path / "whole")
+        assert told(folder) == told(tmp_path / "whole")
     gan = checkpoints.load(tmp_path / "whole")
     assert gan.classes == () and gan.resolution == 16 and gan.discriminator is not None
     assert gan.card["images_seen"] == 32 + 24 and gan.card["recipe"]["domain"] == "cat"

@@ -13,7 +13,7 @@ from pathlib import Path
 import gradio as gr
 
 from cocktail.errors import CocktailError
-from ui import colours
+from ui import colours, sharing
 from ui.models import Models, describe_device, short_name
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -86,6 +86,7 @@ def polite(handler: Callable) -> Callable:
 
     @functools.wraps(handler)
     def plain(*args):
+        sharing.apply()
         try:
             return handler(*args)
         except Exception as error:
@@ -93,6 +94,7 @@ def polite(handler: Callable) -> Callable:
 
     @functools.wraps(handler)
     def stream(*args):
+        sharing.apply()
         try:
             yield from handler(*args)
         except Exception as error:
@@ -133,9 +135,14 @@ def delivery(name: str, data: bytes, kind: str) -> dict:
     return {"name": name, "data": base64.b64encode(data).decode(), "kind": kind, "nonce": random.random()}
 
 
+def data_uri(data: bytes, kind: str) -> str:
+    """Bytes of a media type as an address that holds them."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
 def build(models: Models) -> gr.Blocks:
     """The whole page, not launched yet."""
-    from ui import shelf  # it needs Page and polite from here
+    from ui import run_actions, shelf  # they need Page and polite from here
 
     with gr.Blocks(
         title="GAN Cocktail Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
@@ -147,6 +154,7 @@ def build(models: Models) -> gr.Blocks:
             model = gr.Dropdown(_choices(models.refs()), value=_first(models), label="Model", elem_id="model",
                                 interactive=True, filterable=False, min_width=220, scale=0)  # fmt: skip
             about = gr.HTML(_about(models, _first(models)), elem_id="about", apply_default_css=False, js_on_load=None)
+            run_actions.chip()
             gr.HTML(APPEARANCE, elem_id="appearance", js_on_load=script("page.js"), apply_default_css=False)
         deliver = gr.HTML(None, html_template="", js_on_load=script("deliver.js"), elem_id="deliver", visible="hidden")
         strip = shelf.component()

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 QUIET = "rgba(128,138,146,0.9)"
 FAINT = "rgba(128,138,146,0.22)"
 CLEAR = "rgba(0,0,0,0)"
+SERIES = ("#1c887c", "#c2513a", "#6b74c9", "#b58a2e", "#8d5fa8", "#5c8f3e", "#4d8fb8")  # told apart on light and dark
 
 
 def plain(figure: go.Figure, height: int, left: int = 10, bottom: int = 10) -> go.Figure:

@@ -48,20 +48,13 @@ def build(page: base.Page) -> None:
     def show(opened: list[str]) -> str:
         return gallery(models, [*opened, *models.refs()])
 
-    def visit(ref: str, opened: list[str]) -> tuple:
-        loaded = models.get(ref)
-        opened = [ref, *(known for known in opened if known != ref)] if ref not in models.refs() else opened
-        choices = base.choices(ref, [*models.refs(), *opened])
-        gr.Info(f"{html.escape(loaded.title)} is open.", duration=3)
-        return gr.Dropdown(choices=choices, value=ref), opened, gr.Tabs(selected=base.tab_id("Sample"))
-
     def pick(opened: list[str], event: gr.EventData) -> tuple:
-        return visit(str(event._data.get("ref")), opened)
+        return visit(models, str(event._data.get("ref")), opened)
 
     def open_path(text: str, opened: list[str]) -> tuple:
         if not (text or "").strip():
             raise CocktailError("The box is empty. Type the path of a model folder or a .safetensors file.")
-        return visit(text.strip(), opened)
+        return visit(models, text.strip(), opened)
 
     outputs = [page.model, page.opened, page.tabs]
     cards.select(base.polite(pick), page.opened, outputs, **base.QUIET)
@@ -70,6 +63,15 @@ def build(page: base.Page) -> None:
         gr.on([path.submit, go.click], base.polite(open_path), [path, page.opened], outputs, **spinning)
     # Cards load every model, so they are made when somebody looks.
     page.tabs.select(base.polite(show), page.opened, cards, **base.NEWEST)
+
+
+def visit(models: Models, ref: str, opened: list[str]) -> tuple[gr.Dropdown, list[str], gr.Tabs]:
+    """Opens a model: the values of the page's list of models, of what this visitor opened, and of the tabs."""
+    loaded = models.get(ref)
+    opened = [ref, *(known for known in opened if known != ref)] if ref not in models.refs() else opened
+    choices = base.choices(ref, [*models.refs(), *opened])
+    gr.Info(f"{html.escape(loaded.title)} is open.", duration=3)
+    return gr.Dropdown(choices=choices, value=ref), opened, gr.Tabs(selected=base.tab_id("Sample"))
 
 
 def gallery(models: Models, refs: list[str]) -> str:

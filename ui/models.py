@@ -14,6 +14,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from editing.latents import draw
 from editing.recipes import Recipe, fingerprint, model_name
+from ui import sharing
 
 BUNDLED = "bundled/"
 DEFAULT = "bundled/union"
@@ -32,6 +33,7 @@ class Loaded:
     def picture(self, recipe: Recipe) -> Tensor:
         """The one picture of a recipe of this model, uint8 [1, 3, H, W] on the CPU; one is drawn at a time."""
         with DRAWING:
+            sharing.apply()
             (found,) = draw(self.gan, recipe)
         return found
 
@@ -55,6 +57,11 @@ class Models:
     def __post_init__(self) -> None:
         self._loaded: OrderedDict[tuple, Loaded] = OrderedDict()
         self._lock = threading.RLock()
+        self._merged: set[str] = set()
+
+    def allow(self, ref: str) -> None:
+        """Lets every visitor open a model that was merged here, also where the page is public."""
+        self._merged.add(ref)
 
     def refs(self) -> list[str]:
         """References that every visitor may choose from, the one to open first in front."""
@@ -69,7 +76,7 @@ class Models:
         """
         if not ref:
             raise CocktailError("No model is open. Go to the Library and open one.")
-        if self.public and ref not in self.refs():
+        if self.public and ref not in (*self.refs(), *self._merged):
             raise CocktailError("This page is public: it opens its own models only. Run the app at home to open yours.")
         path = checkpoints.locate(ref).resolve()
         key = (str(path), _stamp(path))

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cocktail import parallel
 from cocktail.domains.oracle import Oracle, Reading, load_oracle
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
@@ -140,7 +141,9 @@ def sample_features(
     source: ImageSource, labels: Tensor, rng: torch.Generator, extractors: Sequence[FeatureExtractor]
 ) -> Iterator[tuple[Tensor, ...]]:
     """Draws a picture for each label int64 [n], rounded to uint8, and yields its features of every extractor, in
-    batches: float32 [<= 64, dim] each."""
+    batches: float32 [<= 64, dim] each. Processes that work together draw a share each and give the features to all."""
+    team = parallel.current()
     for part in labels.split(BATCH):
-        img = to_uint8(source.sample_class(part, rng))
-        yield tuple(extractor(img).cpu() for extractor in extractors)
+        rows = () if team.size == 1 else (torch.tensor(team.share(len(part)), dtype=torch.int64),)
+        img = to_uint8(source.sample_class(part, rng, *rows))
+        yield tuple(team.gather(extractor(img).cpu(), len(part)) for extractor in extractors)

@@ -49,13 +49,20 @@ def union(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def url(union, tmp_path_factory):
+def home(tmp_path_factory):
+    """The folder of the app's runs."""
+    return tmp_path_factory.mktemp("studio") / "runs"
+
+
+@pytest.fixture(scope="session")
+def url(union, home, tmp_path_factory):
     """The address of the app, started as a person starts it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("app") / "app.log"
-    environment = os.environ | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    environment = os.environ | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port),
+                                "COCKTAIL_RUNS": str(home), "COCKTAIL_QUEUE": str(home.parent / "queue")}  # fmt: skip
     with log.open("wb") as out:
         app = subprocess.Popen([sys.executable, "app.py", "--model", str(union)], cwd=ROOT, env=environment,
                                stdout=out, stderr=subprocess.STDOUT)  # fmt: skip

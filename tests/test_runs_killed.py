@@ -1,0 +1,186 @@
+"""SIGKILL at any moment: whoever resumes comes to the same weights, log and samples as a run that nobody touched."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cocktail import checkpoints, runs
+from cocktail.methods import alignment
+from cocktail.methods.cocktail import CocktailConfig
+from cocktail.recipe import Recipe, Source
+from cocktail.runs import context
+from cocktail.training import TrainConfig
+from cocktail.warmstart import WarmStartConfig
+from tests import forked, run_process
+
+ROOT = Path(__file__).parents[1]
+STAGE = TrainConfig(total_kimg=0.04, batch=4, r1_interval=2, pl_interval=2, ema_kimg=0.01, style_mixing=0.5)
+WARM = WarmStartConfig(stage_kimg=(0.08,), batch=4, ema_kimg=0.01, contrast_weight=1.0)
+LIMIT = 400  # processes that a run may take
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _often():
+    """States are saved all the time, and a stage shows itself every dozen pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "SAVE_SEC", 0.02)
+        patch.setattr(context, "snapshots", lambda images, classes: max(1, images // 12))
+        patch.setattr(alignment, "SAMPLES", run_process.SAMPLES)
+        yield
+
+
+@pytest.fixture(scope="module")
+def sources(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    for seed, name in enumerate(("cat", "dog")):
+        checkpoints.save(tiny(seed=seed, resolution=16), folder / name)
+    return tuple(Source(str(folder / name)) for name in ("cat", "dog"))
+
+
+@pytest.fixture(scope="module")
+def aligned(sources):
+    return Recipe(sources, seed=5, threads=1, config=CocktailConfig(STAGE, STAGE, align=True, warm=WARM))
+
+
+def perform(recipe, folder):
+    for _ in runs.execute(recipe, folder, resume=True):
+        pass
+
+
+def told(folder):
+    """What the log says, but for times and memory, and for how often somebody began to work on the run."""
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    kept = [e for e in entries if e.keys() & {"stage", "note", "failed", "stopped", "warning"}]
+    return [{k: v for k, v in e.items() if k not in ("time", "sec", "memory")} for e in kept]
+
+
+def assert_the_same(found, expected):
+    a, b = (load_file(folder / "result" / "model.safetensors") for folder in (found, expected))
+    assert a.keys() == b.keys() and len(a) > 30
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    assert told(found) == told(expected) and len(told(found)) > 12
+    notes = [entry["note"] for entry in told(found) if "note" in entry]
+    assert len(set(notes)) == len(notes) > 1
+    pictures = [
+        {path.name: path.read_bytes() for path in (folder / "samples").iterdir()} for folder in (found, expected)
+    ]
+    assert pictures[0] == pictures[1] and len(pictures[0]) > 6
+    leftovers = [path.name for path in found.rglob(".*") if path.name != ".lock"]
+    assert leftovers == [] and {path.name for path in found.iterdir()} == {path.name for path in expected.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def untouched(aligned, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "untouched"
+    perform(aligned, folder)
+    return folder
+
+
+def storm(recipe, folder, rng, least, most):
+    """Resumes a run until it ends, each time killed after so many touches of its files: how often it was killed."""
+    for kills in range(LIMIT):
+        event = rng.randint(least, most)
+
+        def do(event=event):
+            forked.die_at(event, folder)
+            perform(recipe, folder)
+
+        code = forked.ended(forked.start(do))
+        if code == 0:
+            return kills
+        assert code == -signal.SIGKILL
+    raise AssertionError(f"not finished after {LIMIT} processes")
+
+
+def test_a_run_that_is_killed_whenever_it_touches_a_file_ends_like_any_other(aligned, untouched, tmp_path):
+    assert storm(aligned, tmp_path / "run", random.Random(1), 200, 1500) >= 3
+    assert_the_same(tmp_path / "run", untouched)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_many_runs_are_killed_at_random_touches_of_their_files(aligned, untouched, tmp_path, seed):
+    assert storm(aligned, tmp_path / "run", random.Random(seed), 60, 200) >= 15
+    assert_the_same(tmp_path / "run", untouched)
+
+
+@pytest.mark.slow
+def test_a_run_is_killed_at_every_move_of_its_last_files(sources, tmp_path):
+    """From the end of the last stage on, when models are put in place and states taken away."""
+    recipe = Recipe(sources, seed=5, threads=1, config=CocktailConfig(replace(STAGE, total_kimg=0.004), STAGE))
+    perform(recipe, tmp_path / "untouched")
+    # The same, but for a moment in the last stage up to which it is done once for all.
+    start = tmp_path / "start"
+    steps = runs.execute(recipe, start)
+    while next(steps).images < 36 or not (start / "stages" / "root").exists():
+        pass
+    steps.close()
+    kills = 0
+    for event in range(1, LIMIT):
+        folder = tmp_path / f"run{event}"
+        subprocess.run(["cp", "-r", str(start), str(folder)], check=True)
+
+        def do(folder=folder, event=event):
+            forked.die_at(event, folder, forked.MOVES)
+            perform(recipe, folder)
+
+        code = forked.ended(forked.start(do))
+        kills += code != 0
+        perform(recipe, folder)
+        assert_the_same(folder, tmp_path / "untouched")
+        if code == 0:
+            break
+        subprocess.run(["rm", "-r", str(folder)], check=True)
+    assert kills > 20
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_at_random_moments_ends_like_any_other(aligned, tmp_path):
+    recipe = replace(aligned, config=replace(aligned.config, root=replace(STAGE, total_kimg=2.5), merge=replace(
+        STAGE, total_kimg=4.5), warm=replace(WARM, stage_kimg=(2.0,))))  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+
+    def command(folder):
+        argv = [
+            "-m",
+            "tests.run_process",
+            "0.2",
+            "merge",
+            str(tmp_path / "recipe.yaml"),
+            "--out",
+            str(folder),
+            "--resume",
+        ]
+        return [sys.executable, *argv]
+
+    started = time.monotonic()
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": ROOT, "text": True}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command(tmp_path / "untouched"), **quiet, env=environment, timeout=300)
+    assert done.returncode == 0, done.stdout
+    whole_sec = time.monotonic() - started
+    rng, kills, folder = random.Random(3), 0, tmp_path / "run"
+    started = time.monotonic()
+    while True:
+        process = subprocess.Popen(command(folder), **quiet, env=environment)
+        try:
+            output, _ = process.communicate(timeout=rng.uniform(1.0, 0.35 * whole_sec) if kills < 25 else 300)
+            assert process.returncode == 0, output
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+    print(f"{kills} kills in {time.monotonic() - started:.0f} s; untouched it takes {whole_sec:.0f} s")
+    assert kills >= 20
+    assert_the_same(folder, tmp_path / "untouched")

@@ -1,0 +1,39 @@
+"""From a recipe's text to a run: what stands in its way, what it will take, and the start."""
+
+import html
+from collections.abc import Iterator
+
+from cocktail import runs
+from cocktail.errors import CocktailError
+from cocktail.preflight import check, estimate
+from cocktail.runs.control import named
+from ui import base, merge_form
+
+
+def check_steps(text: str) -> Iterator[tuple[str, dict]]:
+    """What stands in the way of a recipe, then also what it takes; and the speeds that were measured for it."""
+    recipe = merge_form.read_text(text)
+    found = check(recipe)
+    words = merge_form.findings(found)
+    if any(item.level == "error" for item in found):
+        yield words, {}
+        return
+    steps = base.Returning(estimate(recipe, folder=runs.home()))
+    for stage in steps:
+        yield plain(f"Measuring {stage} …") + words, {}
+    yield merge_form.findings(found, steps.value.words()), {"text": text, "rates": steps.value.rates}
+
+
+def start(text: str, name: str, probed: dict) -> runs.Run:
+    """Starts the recipe of a text as a run of that name. Raises: CocktailError with what stands in its way first."""
+    recipe = merge_form.read_text(text)
+    folder = named(name)
+    wrong = next((item for item in check(recipe) if item.level == "error"), None)
+    if wrong:
+        raise CocktailError(f"{wrong.source}: {wrong.text} {wrong.mend}".strip(": "))
+    return runs.start(recipe, folder, probed.get("rates") if probed.get("text") == text else None)
+
+
+def plain(text: str) -> str:
+    """Text as a paragraph of HTML."""
+    return f"<p>{html.escape(text)}</p>"

@@ -1,0 +1,203 @@
+"""The run on the Merge tab: its pictures and curves, what can be done to it, and the timer that keeps them fresh."""
+
+import html
+import json
+from collections.abc import Callable
+
+import gradio as gr
+
+from cocktail import runs
+from cocktail.errors import CocktailError
+from cocktail.runs import Run, Status
+from cocktail.runs.control import named
+from ui import access, base, launching, library, run_view
+
+TICK_SEC = 2.0
+BUTTONS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "open": "Open in the editor"}
+RESTING = ("paused", "cancelled", "stopped", "failed", "interrupted", "new")
+CHIP = '<button type="button" class="merges" hidden></button>'
+
+
+def chip() -> gr.HTML:
+    """The words in the page's head that say what is being merged; a click opens the tab."""
+    return gr.HTML(None, html_template=CHIP, js_on_load=base.script("chip.js"), elem_id="merges",
+                   server_functions=[at_work], apply_default_css=False)  # fmt: skip
+
+
+def at_work(_: dict | None = None) -> dict:
+    return {"words": run_view.chip(run_view.statuses(runs.listed(runs.home())))}
+
+
+def stage(page: base.Page) -> dict:
+    """The component, the buttons under it, the curves."""
+    parts = {"deliver": page.deliver}
+    with gr.Row(elem_classes="joined run-buttons"):
+        for key, label in BUTTONS.items():
+            parts[key] = gr.Button(label, elem_id=f"run-{key}", visible=False, min_width=100, scale=0,
+                                   variant="primary" if key == "open" else "secondary")  # fmt: skip
+    parts["run"] = run_view.component("run", [run_view.frame])
+    parts["preview"] = gr.HTML("", elem_id="merge-preview", js_on_load=None, apply_default_css=False)
+    parts["curves"] = gr.Plot(visible=False, show_label=False, elem_id="run-curves")
+    parts["losses"] = gr.Plot(visible=False, show_label=False, elem_id="run-losses")
+    with gr.Accordion("Extend, branch, compare, delete", open=False, visible=False, elem_classes="more",
+                      elem_id="run-more") as parts["more"]:  # fmt: skip
+        with gr.Row(elem_classes="joined", equal_height=True):
+            parts["kimg"] = gr.Number(10, label="Extend by kimg", minimum=0.1, elem_id="run-kimg", min_width=110)
+            parts["extend"] = gr.Button("Extend", elem_id="run-extend", min_width=90, scale=0)
+            parts["branch_name"] = gr.Textbox("", label="Name of the branch", elem_id="run-branch-name", max_lines=1,
+                                              min_width=150)  # fmt: skip
+            parts["branch"] = gr.Button("Branch from here", elem_id="run-branch", min_width=140, scale=0)
+        with gr.Row(elem_classes="joined", equal_height=True):
+            parts["other"] = gr.Dropdown([], label="Compare with", elem_id="run-other", min_width=150)
+            parts["sure"] = gr.Checkbox(False, label="Delete this run and all its files", elem_id="run-sure")
+            parts["delete"] = gr.Button("Delete", elem_id="run-delete", min_width=90, scale=0)
+    parts["chosen"] = gr.BrowserState("", storage_key="cocktail-run")
+    parts["seen"] = gr.State("")
+    parts["timer"] = gr.Timer(TICK_SEC, active=False)
+    return parts
+
+
+def connect(page: base.Page, parts: dict) -> None:
+    shown = [parts[key] for key in ("chosen", "seen", "run", "curves", "losses", "pause", "resume", "cancel", "open",
+                                    "more", "other")]  # fmt: skip
+    state = [parts["chosen"], parts["other"], parts["seen"]]
+    fresh = base.SILENT | {"trigger_mode": "once"}
+
+    def tick(chosen, other, seen):
+        return dict(zip(shown, look(chosen, other, seen), strict=True))
+
+    def again(chosen, other):
+        return dict(zip(shown, look(chosen, other, ""), strict=True))
+
+    def choose(other, event: gr.EventData):
+        return again(event.folder, other)
+
+    def watching(event: gr.SelectData):
+        return gr.Timer(active=event.value == "Merge")
+
+    parts["timer"].tick(base.polite(tick), state, shown, **fresh)
+    parts["run"].select(base.polite(choose), parts["other"], shown, **base.SILENT)
+    parts["other"].input(base.polite(again), state[:2], shown, **base.SILENT)
+    page.tabs.select(base.polite(watching), None, parts["timer"], **base.SILENT)
+    page.tab.select(base.polite(again), state[:2], shown, **base.SILENT)
+    _connect_actions(page, parts, again, shown)
+
+
+def _connect_actions(page: base.Page, parts: dict, again: Callable, shown: list) -> None:
+    models = page.models
+    allowed = access.check
+
+    def act(what: Callable[[Run], object]) -> Callable:
+        def acted(chosen, other, request: gr.Request):
+            allowed(models, request)
+            what(run_of(chosen))
+            return again(chosen, other)
+
+        return base.polite(acted)
+
+    def started(text, name, probed, other, request: gr.Request):
+        allowed(models, request)
+        return again(str(launching.start(text, name, probed).folder), other)
+
+    def extended(chosen, kimg, other, request: gr.Request):
+        allowed(models, request)
+        runs.extend(run_of(chosen), float(kimg or 0))
+        return again(chosen, other)
+
+    def branched(chosen, name, text, other, request: gr.Request):
+        allowed(models, request)
+        made = runs.branch(run_of(chosen), named(name))
+        return again(str(made.folder), other) | {parts["recipe"]: made.recipe().to_yaml()}
+
+    def deleted(chosen, sure, other, request: gr.Request):
+        allowed(models, request)
+        if not sure:
+            raise CocktailError("Tick the box first: a run that is deleted is gone, with its result.")
+        runs.delete(run_of(chosen))
+        return again("", other) | {parts["sure"]: False}
+
+    def opened(chosen, before, request: gr.Request):
+        allowed(models, request)
+        ref = result_of(run_of(chosen))
+        models.allow(ref)
+        return library.visit(models, ref, before)
+
+    state = [parts["chosen"], parts["other"]]
+    for key, what in (("pause", runs.pause), ("resume", runs.resume), ("cancel", runs.cancel)):
+        parts[key].click(act(what), state, shown, **base.SILENT)
+    parts["start"].click(base.polite(started), [parts["recipe"], parts["name"], parts["probed"], parts["other"]],
+                         shown, **base.SILENT)  # fmt: skip
+    parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **base.SILENT)
+    parts["branch"].click(base.polite(branched), [parts["chosen"], parts["branch_name"], parts["recipe"],
+                          parts["other"]], [*shown, parts["recipe"]], **base.SILENT)  # fmt: skip
+    parts["delete"].click(base.polite(deleted), [parts["chosen"], parts["sure"], parts["other"]],
+                          [*shown, parts["sure"]], **base.SILENT)  # fmt: skip
+    parts["open"].click(base.polite(opened), [parts["chosen"], page.opened], [page.model, page.opened, page.tabs],
+                        **base.QUIET)  # fmt: skip
+
+
+def look(chosen: str, other: str | None, seen: str) -> list:
+    """The values of all that shows a run, in the order in which they are wired; skipped where nothing has changed."""
+    found = run_view.statuses(runs.listed(runs.home()))
+    by_folder = {str(status.run.folder): status for status in found}
+    # At the first visit, and after a deletion: the run at work, else the newest.
+    first = next((s for s in found if s.alive), found[0] if found else None)
+    status = by_folder.get(chosen) or first
+    folder = str(status.run.folder) if status else ""
+    value = run_view.view(status, found)
+    stamp = json.dumps([value, other])
+    if stamp == seen:
+        return [gr.skip()] * 11
+    compared = by_folder.get(other or "") if other != folder else None
+    others = [(s.run.name, str(s.run.folder)) for s in found if s is not status]
+    return [
+        folder, stamp, value, *_curves(status, compared), *_buttons(status), gr.Accordion(visible=status is not None),
+        gr.Dropdown([("nothing", ""), *others], value=other if compared else ""),
+    ]  # fmt: skip
+
+
+def _curves(status: Status | None, other: Status | None) -> list[gr.Plot]:
+    if status is None or not status.snapshots:
+        return [gr.Plot(visible=False)] * 2
+    shown = [gr.Plot(run_view.scores(status, other), visible=True)]
+    return [*shown, gr.Plot(run_view.losses(status, other), visible=bool(status.losses))]
+
+
+def _buttons(status: Status | None) -> list[gr.Button]:
+    """Pause, resume, cancel, open: each there where it can be done."""
+    state = status.state if status else ""
+    at_work = state in ("running", "waiting", "starting")
+    there = status is not None and result_of(status.run, must=False) is not None
+    return [gr.Button(visible=at_work), gr.Button(visible=state in RESTING), gr.Button(visible=at_work),
+            gr.Button(visible=there)]  # fmt: skip
+
+
+def run_of(folder: str) -> Run:
+    """The run that the browser names, if it is one of those at hand.
+
+    Raises: CocktailError where it is not there any more.
+    """
+    for run in runs.listed(runs.home()):
+        if str(run.folder) == folder:
+            return run
+    raise CocktailError("This run is not there any more.")
+
+
+def result_of(run: Run, must: bool = True) -> str | None:
+    """The reference of what a run has made so far: its result, else its student when it was last saved.
+
+    Raises: CocktailError where there is nothing yet and there `must` be something.
+    """
+    for folder in (run.result, run.latest):
+        if (folder / "config.json").is_file():
+            return str(folder)
+    if must:
+        raise CocktailError(f"{run.name} has not saved anything yet. Wait a minute.")
+    return None
+
+
+def cluster(name: str) -> str:
+    """How the same run is started on several devices, as HTML."""
+    launch = "accelerate launch --multi_gpu --num_processes 2"
+    command = f"{launch} -m cocktail merge recipe.yaml --out runs/{name or 'NAME'}"
+    return f"<p class='help'>On several GPUs or machines: <code>{html.escape(command)}</code></p>"
