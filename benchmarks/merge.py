@@ -43,7 +43,7 @@ def undisturbed(home: Path) -> dict:
             probe = done.value
             break
     started = time.monotonic()
-    run, seen = runs.start(recipe(), home / "undisturbed", probe.rates), []
+    run, seen = runs.start(recipe(), home / "undisturbed", probe), []
     while (status := runs.read(run.folder)).alive:
         if status.left_sec is not None and status.progress >= FROM:
             seen.append((time.monotonic() - started, status.left_sec))

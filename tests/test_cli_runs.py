@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -30,15 +31,21 @@ def recipe(tiny, tmp_path_factory):
     return Recipe(sources, seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
 
 
-@pytest.fixture
-def home(recipe, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(recipe, tmp_path_factory):
     """A folder of runs with one that is finished and one that was interrupted in its last stage."""
-    monkeypatch.setenv("COCKTAIL_RUNS", str(tmp_path / "home"))
+    home = tmp_path_factory.mktemp("home")
     for name, steps in (("done", None), ("half", 9)):
-        running = runs.execute(recipe, tmp_path / "home" / name, report_images=1)
+        running = runs.execute(recipe, home / name, report_images=1)
         list(itertools.islice(running, steps))
         running.close()
-    return tmp_path / "home"
+    return home
+
+
+@pytest.fixture
+def home(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("COCKTAIL_RUNS", str(tmp_path / "home"))
+    return shutil.copytree(made, tmp_path / "home")
 
 
 def says(capsys, *argv):

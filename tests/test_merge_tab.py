@@ -1,6 +1,7 @@
 """The Merge tab without a browser: form and recipe, who may launch, what a run looks like, how threads are shared."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import gradio as gr
@@ -159,11 +160,11 @@ def test_a_name_that_is_a_path_is_refused(home, sources, name):
 
 def test_the_speeds_of_a_check_are_kept_only_for_the_recipe_that_was_checked(home, sources, monkeypatch):
     given = []
-    monkeypatch.setattr(runs, "start", lambda recipe, folder, rates: given.append(rates))
+    monkeypatch.setattr(runs, "start", lambda recipe, folder, estimate: given.append(estimate))
     text = merge_form.recipe_of(form([sources["cat"], sources["dog"]])).to_yaml()
-    launching.start(text, "one", {"text": text, "rates": {"merge": 5.0}})
-    launching.start(text, "two", {"text": "another", "rates": {"merge": 5.0}})
-    assert given == [{"merge": 5.0}, None]
+    launching.start(text, "one", {"text": text, "estimate": "probed"})
+    launching.start(text, "two", {"text": "another", "estimate": "probed"})
+    assert given == ["probed", None]
 
 
 # --- who may
@@ -364,3 +365,22 @@ def test_a_stranger_reads_why_and_finds_the_buttons_off(home, monkeypatch):
         reason, *buttons = greeted(gr.Request()).values()
         assert ("merging is off" in reason) == public
         assert [button.interactive for button in buttons] == [not public] * 3
+
+
+def test_a_run_at_rest_is_read_again_only_when_its_files_change(run, monkeypatch):
+    asked, read = [], runs.read
+    monkeypatch.setattr(runs, "read", lambda folder: asked.append(folder) or read(folder))
+    monkeypatch.setattr(run_view, "AT_REST", {})
+    for _ in range(3):
+        run_view.statuses([run])
+    assert len(asked) == 1
+    run.log(warning="something")
+    assert run_view.statuses([run])[0].warnings == ("something",) and len(asked) == 2
+
+
+def test_a_run_elsewhere_is_listed_while_it_waits_for_any_device(home, run, tmp_path):
+    other = tmp_path / "elsewhere" / "mine"
+    shutil.copytree(run.folder, other)
+    with Queue("cuda:1").ticket(other):
+        assert {found.folder.resolve() for found in runs.listed(home)} == {run.folder.resolve(), other.resolve()}
+    assert [found.folder for found in runs.listed(home)] == [run.folder]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from cocktail import checkpoints, runs
 from cocktail.errors import CocktailError
+from cocktail.methods import alignment
 from cocktail.methods.cocktail import CocktailConfig
 from cocktail.recipe import Recipe, Source
 from cocktail.runs import context, saving
@@ -25,6 +27,7 @@ from cocktail.warmstart import FitState, WarmStartConfig
 
 STAGE = TrainConfig(total_kimg=0.024, batch=4, r1_interval=2, pl_interval=2, ema_kimg=0.01)
 STEPS = 12  # of both stages
+SLOWLY = partial(pytest.param, marks=pytest.mark.slow)  # more of the same
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -110,7 +113,7 @@ def break_model(patch):
     patch.setattr(folders.checkpoints, "save", full)
 
 
-@pytest.mark.parametrize("steps", [3, 5, STEPS - 1])
+@pytest.mark.parametrize("steps", [SLOWLY(3), 5, SLOWLY(STEPS - 1)])
 @pytest.mark.parametrize("break_it", [break_log, break_state, break_flush, break_model])
 def test_a_full_disk_stops_a_run_that_can_go_on_when_there_is_space(
     recipe, uninterrupted, tmp_path, monkeypatch, break_it, steps
@@ -192,7 +195,7 @@ def test_a_folder_that_is_read_only_can_be_read_and_says_what_to_do(recipe, unin
     "error",
     [MemoryError(), RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried")],
 )
-@pytest.mark.parametrize("where", [(TrainState, "set_learning_rate"), (TrainState, "load_state_dict")])
+@pytest.mark.parametrize("where", [(TrainState, "set_learning_rate"), SLOWLY((TrainState, "load_state_dict"))])
 def test_a_run_that_is_out_of_memory_says_so_and_can_go_on(recipe, uninterrupted, tmp_path, monkeypatch, error, where):
     def out(*args):
         raise error
@@ -225,7 +228,8 @@ def test_a_caller_that_loses_interest_is_no_failure(recipe, tmp_path):
     assert runs.read(tmp_path / "other").state == "interrupted" and not runs.read(tmp_path / "other").run.alive()
 
 
-def test_a_fit_that_diverged_does_not_replace_the_last_good_state(recipe, tmp_path):
+def test_a_fit_that_diverged_does_not_replace_the_last_good_state(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(alignment, "SAMPLES", 200)
     fit = WarmStartConfig(stage_kimg=(0.024,), batch=4)
     fitted = replace(recipe, config=CocktailConfig(replace(STAGE, total_kimg=0.004), STAGE, align=True, warm=fit))
     running = begin(fitted, tmp_path / "run", 3)

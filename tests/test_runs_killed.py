@@ -1,7 +1,6 @@
 """SIGKILL at any moment: whoever resumes comes to the same weights, log and samples as a run that nobody touched."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -27,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 STAGE = TrainConfig(total_kimg=0.04, batch=4, r1_interval=2, pl_interval=2, ema_kimg=0.01, style_mixing=0.5)
 WARM = WarmStartConfig(stage_kimg=(0.08,), batch=4, ema_kimg=0.01, contrast_weight=1.0)
 LIMIT = 400  # processes that a run may take
+KILLS = 22  # of a command
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +68,7 @@ def assert_the_same(found, expected):
     a, b = (load_file(folder / "result" / "model.safetensors") for folder in (found, expected))
     assert a.keys() == b.keys() and len(a) > 30
     assert [name for name in a if not torch.equal(a[name], b[name])] == []
-    assert told(found) == told(expected) and len(told(found)) > 12
+    assert told(found) == told(expected) and len(told(found)) > 9
     notes = [entry["note"] for entry in told(found) if "note" in entry]
     assert len(set(notes)) == len(notes) > 1
     pictures = [
@@ -102,14 +102,16 @@ def storm(recipe, folder, rng, least, most):
     raise AssertionError(f"not finished after {LIMIT} processes")
 
 
-def test_a_run_that_is_killed_whenever_it_touches_a_file_ends_like_any_other(aligned, untouched, tmp_path):
-    assert storm(aligned, tmp_path / "run", random.Random(1), 200, 1500) >= 3
-    assert_the_same(tmp_path / "run", untouched)
+def test_a_run_that_is_killed_whenever_it_touches_a_file_ends_like_any_other(sources, tmp_path):
+    recipe = Recipe(sources, seed=5, threads=1, config=CocktailConfig(replace(STAGE, total_kimg=0.016), STAGE))
+    perform(recipe, tmp_path / "untouched")
+    assert storm(recipe, tmp_path / "run", random.Random(1), 100, 400) >= 3
+    assert_the_same(tmp_path / "run", tmp_path / "untouched")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-def test_many_runs_are_killed_at_random_touches_of_their_files(aligned, untouched, tmp_path, seed):
+@pytest.mark.parametrize("seed", range(2))
+def test_runs_that_search_and_fit_are_killed_at_random_touches_of_their_files(aligned, untouched, tmp_path, seed):
     assert storm(aligned, tmp_path / "run", random.Random(seed), 60, 200) >= 15
     assert_the_same(tmp_path / "run", untouched)
 
@@ -146,41 +148,39 @@ def test_a_run_is_killed_at_every_move_of_its_last_files(sources, tmp_path):
 
 @pytest.mark.slow
 def test_a_command_that_is_killed_at_random_moments_ends_like_any_other(aligned, tmp_path):
-    recipe = replace(aligned, config=replace(aligned.config, root=replace(STAGE, total_kimg=2.5), merge=replace(
-        STAGE, total_kimg=4.5), warm=replace(WARM, stage_kimg=(2.0,))))  # fmt: skip
-    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    """One time in four while it loads, else at a moment of its work, of which a twelfth is done at once at most."""
+    root, merge = replace(STAGE, total_kimg=0.6), replace(STAGE, total_kimg=1.0)
+    config = replace(aligned.config, root=root, merge=merge, warm=replace(WARM, stage_kimg=(0.6,)))
+    (tmp_path / "recipe.yaml").write_text(replace(aligned, config=config).to_yaml())
 
-    def command(folder):
-        argv = [
-            "-m",
-            "tests.run_process",
-            "0.2",
-            "merge",
-            str(tmp_path / "recipe.yaml"),
-            "--out",
-            str(folder),
-            "--resume",
-        ]
-        return [sys.executable, *argv]
+    def begin(folder):
+        argv = ["0.1", "merge", str(tmp_path / "recipe.yaml"), "--out", str(folder), "--resume"]
+        output = folder.with_suffix(".txt").open("wb")
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.run_process", *argv], stdout=output, stderr=output, cwd=ROOT
+        )
 
-    started = time.monotonic()
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": ROOT, "text": True}
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command(tmp_path / "untouched"), **quiet, env=environment, timeout=300)
-    assert done.returncode == 0, done.stdout
-    whole_sec = time.monotonic() - started
-    rng, kills, folder = random.Random(3), 0, tmp_path / "run"
-    started = time.monotonic()
-    while True:
-        process = subprocess.Popen(command(folder), **quiet, env=environment)
-        try:
-            output, _ = process.communicate(timeout=rng.uniform(1.0, 0.35 * whole_sec) if kills < 25 else 300)
-            assert process.returncode == 0, output
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-    print(f"{kills} kills in {time.monotonic() - started:.0f} s; untouched it takes {whole_sec:.0f} s")
-    assert kills >= 20
+    def work_sec(folder):
+        entries = runs.Run(folder).entries()
+        return entries[-1]["time"] - next(e["time"] for e in entries if "session" in e)
+
+    def sessions(folder):
+        return sum("session" in entry for entry in runs.Run(folder).entries())
+
+    assert begin(tmp_path / "untouched").wait(timeout=300) == 0
+    longest = work_sec(tmp_path / "untouched") / 12
+    rng, folder, started = random.Random(3), tmp_path / "run", time.monotonic()
+    for _ in range(KILLS):
+        before, process = sessions(folder), begin(folder)
+        if rng.random() < 0.75:
+            forked.until(lambda before=before: sessions(folder) > before)
+            time.sleep(rng.uniform(0, longest))
+        else:
+            time.sleep(rng.uniform(0.1, 4.0))
+        assert process.poll() is None, folder.with_suffix(".txt").read_text()
+        process.kill()
+        process.wait()
+    done = begin(folder)
+    assert done.wait(timeout=300) == 0, folder.with_suffix(".txt").read_text()
+    print(f"{KILLS} kills in {time.monotonic() - started:.0f} s, work of {12 * longest:.0f} s")
     assert_the_same(folder, tmp_path / "untouched")

@@ -114,6 +114,7 @@ def test_sigterm_saves_and_says_how_to_go_on(begin, sources):
     print(f"SIGTERM: {sec:.2f} s")
 
 
+@pytest.mark.slow
 def test_what_was_trained_before_sigterm_is_not_trained_again(begin, sources):
     run, pid = begin(recipe(sources))
     trains(run)
@@ -134,6 +135,7 @@ def test_a_step_that_takes_too_long_is_broken_off(begin, sources, monkeypatch, i
     assert (run.folder / "stages" / "root" / "dog").is_dir() and runs.read(run.folder).state == "stopped"
 
 
+@pytest.mark.slow
 def test_the_search_for_latents_is_broken_off(begin, sources, monkeypatch, is_stuck):
     monkeypatch.setattr(stopping, "PATIENCE_SEC", 0.3)
     monkeypatch.setattr(alignment, "align", stuck)
@@ -144,6 +146,7 @@ def test_the_search_for_latents_is_broken_off(begin, sources, monkeypatch, is_st
     assert code == 0 and sec < SOON_SEC and runs.read(run.folder).state == "stopped"
 
 
+@pytest.mark.slow
 def test_no_method_takes_the_wish_to_stop_for_an_answer(begin, sources, monkeypatch, is_stuck):
     """What cannot be measured is noted as such, and being asked to stop is not that."""
     monkeypatch.setattr(stopping, "PATIENCE_SEC", 0.3)
@@ -154,6 +157,7 @@ def test_no_method_takes_the_wish_to_stop_for_an_answer(begin, sources, monkeypa
     assert code == 0 and sec < SOON_SEC and not [entry for entry in run.entries() if "note" in entry]
 
 
+@pytest.mark.slow
 def test_what_is_being_saved_is_not_broken_off(begin, sources, monkeypatch, is_stuck):
     def slowly(*args):
         (runs.home().parent / "stuck").touch()
@@ -171,6 +175,7 @@ def test_what_is_being_saved_is_not_broken_off(begin, sources, monkeypatch, is_s
     assert code == 0 and saving.stage_of(run) == "root/dog"
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_a_request_and_a_second_one_does_not_wait(begin, sources, monkeypatch, is_stuck):
     run, pid = begin(recipe(sources))
     trains(run)
@@ -202,6 +207,7 @@ def test_a_run_is_cancelled_or_paused_within_three_seconds(begin, sources, ask, 
     print(f"{state}: {sec:.2f} s")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cancelled_goes_on_when_asked_to(begin, sources):
     run, pid = begin(recipe(sources))
     trains(run)
@@ -295,6 +301,7 @@ def test_lookers_do_not_take_each_other_for_a_process(sources, tmp_path, queue):
     next(runs.execute(recipe(sources), run.folder, resume=True))
 
 
+@pytest.mark.slow
 def test_runs_take_turns_in_the_order_in_which_they_came(begin, sources):
     first, blocker = begin(recipe(sources), "first")
     trains(first)
@@ -316,6 +323,7 @@ def test_runs_take_turns_in_the_order_in_which_they_came(begin, sources):
     assert runs.waiting("cpu") == [] and runs.read(first.folder).state == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_stops_when_asked(begin, sources):
     first, blocker = begin(recipe(sources), "first")
     trains(first)

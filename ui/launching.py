@@ -21,7 +21,7 @@ def check_steps(text: str) -> Iterator[tuple[str, dict]]:
     steps = base.Returning(estimate(recipe, folder=runs.home()))
     for stage in steps:
         yield plain(f"Measuring {stage} …") + words, {}
-    yield merge_form.findings(found, steps.value.words()), {"text": text, "rates": steps.value.rates}
+    yield merge_form.findings(found, steps.value.words()), {"text": text, "estimate": steps.value}
 
 
 def start(text: str, name: str, probed: dict) -> runs.Run:
@@ -31,7 +31,7 @@ def start(text: str, name: str, probed: dict) -> runs.Run:
     wrong = next((item for item in check(recipe) if item.level == "error"), None)
     if wrong:
         raise CocktailError(f"{wrong.source}: {wrong.text} {wrong.mend}".strip(": "))
-    return runs.start(recipe, folder, probed.get("rates") if probed.get("text") == text else None)
+    return runs.start(recipe, folder, probed.get("estimate") if probed.get("text") == text else None)
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """A run as the page shows it: words, bars, the pictures of its latents over time, curves."""
 
 import itertools
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ TEMPLATE = '<section class="run" aria-label="Runs"></section>'
 RANGE = (0.85, 1.2)  # what is left is said as a range
 LINES = 12  # of the log
 LOGITS = ("real", "fake")
+AT_REST: dict[Path, tuple[list | None, Status]] = {}  # folder -> when its files changed, and what it told then
 BLANK = "No run yet. These models go in; press Start, and what becomes of them is shown here."
 STATES = {"new": "not started", "starting": "starting", "running": "running", "stopping": "stopping",
           "paused": "paused", "cancelled": "cancelled", "stopped": "stopped", "failed": "failed",
@@ -35,13 +37,17 @@ def empty() -> dict:
 
 
 def statuses(found: Sequence[Run]) -> list[Status]:
-    """The runs that can be read, in the same order."""
+    """The runs that can be read, in the same order; one at rest is read again only when something in it changed."""
     good = []
     for run in found:
         try:
-            good.append(runs.read(run.folder))
+            stamp = None if run.alive() else sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(run.folder))
+            if stamp is None or AT_REST.get(run.folder, (None,))[0] != stamp:
+                status = runs.read(run.folder)
+                AT_REST[run.folder] = None if status.alive else stamp, status  # a process that starts may die unseen
+            good.append(AT_REST[run.folder][1])
         except (CocktailError, OSError):  # it was deleted just now
-            continue
+            AT_REST.pop(run.folder, None)
     return good
 
 

@@ -17,6 +17,7 @@ from cocktail import hardware
 from cocktail.checkpoints import native, write_text
 from cocktail.errors import CocktailError
 from cocktail.methods.registry import Planned, get
+from cocktail.preflight.estimate import ALIGNMENT, Estimate
 from cocktail.recipe import Recipe, plain
 from cocktail.runs import saving
 from cocktail.runs.fitting import HASHES
@@ -48,8 +49,10 @@ def named(name: str, inside: Path | None = None) -> Path:
     return (inside or home()) / name.strip()
 
 
-def start(recipe: Recipe, folder: str | Path, rates: dict[str, float] | None = None) -> Run:
-    """Starts a merge in a process of its own, which outlives this one; `rates` are the speeds that a probe measured.
+def start(recipe: Recipe, folder: str | Path, estimate: Estimate | None = None) -> Run:
+    """Starts a merge in a process of its own, which outlives this one.
+
+    With an `estimate` its time left is right before it has measured anything itself.
 
     The number of threads is written into the recipe, since it is part of what makes the run repeatable.
 
@@ -59,8 +62,9 @@ def start(recipe: Recipe, folder: str | Path, rates: dict[str, float] | None = N
     run = Run(folder)
     recipe = replace(recipe, threads=recipe.threads or hardware.available_threads())
     write_text(folder / RECIPE, recipe.to_yaml())
-    if rates:
-        write_text(folder / ESTIMATE, json.dumps({"rates": rates}))
+    if estimate:
+        expected = {"rates": estimate.rates, "alignment_sec": sum(estimate.seconds.get(ALIGNMENT, (0.0,))) / 2}
+        write_text(folder / ESTIMATE, json.dumps(expected))
     return _launch(run)
 
 
@@ -130,7 +134,7 @@ def branch(run: Run, folder: str | Path, recipe: Recipe | None = None) -> Run:
     write_text(folder / RECIPE, recipe.to_yaml())
     made = Run(folder)
     _drop_changed(made, old, recipe)
-    made.log(recipe=recipe.to_dict(), warning=f"branched from {run.folder}")
+    made.log(recipe=recipe.to_dict(), warning=f"branched from {run.folder}", branched=True)
     return made
 
 
@@ -144,8 +148,11 @@ def delete(run: Run) -> None:
     for kept in (home(), Path.cwd()):
         if kept.resolve().is_relative_to(run.folder.resolve()):
             raise CocktailError(f"{run.folder} holds {kept.resolve()} as well. Remove what is to go by hand.")
+    gone = run.folder.with_name(f".{run.name}.deleted")
+    shutil.rmtree(gone, ignore_errors=True)
     with run.owned():  # nobody begins in the meantime
-        shutil.rmtree(run.folder)
+        run.folder.rename(gone)  # or whoever looks for its lock at this moment would make a new one
+    shutil.rmtree(gone)
 
 
 def _unused(folder: str | Path) -> Path:

@@ -5,6 +5,7 @@ lives. It is its turn when no ticket of a living process has a smaller number. N
 takes the locks of dead processes back, also after SIGKILL or a power cut.
 """
 
+import contextlib
 import os
 import re
 import tempfile
@@ -42,10 +43,8 @@ class Queue:
 
     @property
     def folder(self) -> Path:
-        user = os.getuid() if hasattr(os, "getuid") else "user"  # Windows has a temporary folder for each user
-        usual = Path(tempfile.gettempdir()) / f"gan-cocktail-{user}"
         device = "cuda:0" if self.device == "cuda" else self.device
-        return Path(os.environ.get(FOLDER) or usual) / re.sub(r"\W", "_", device)
+        return _queues() / re.sub(r"\W", "_", device)
 
     @contextmanager
     def ticket(self, run: Path) -> Iterator[Ticket]:
@@ -107,3 +106,18 @@ class Queue:
 def waiting(device: str) -> list[Path]:
     """The folders of the runs that train or wait for a device of this machine, in order."""
     return [run for _, run in Queue(device).living()]
+
+
+def waiting_anywhere() -> list[Path]:
+    """The same for all devices, one after the other; without those that cannot be looked at."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        for path in sorted(_queues().iterdir()):
+            with contextlib.suppress(CocktailError):
+                found += waiting(path.name)
+    return found
+
+
+def _queues() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else "user"  # Windows has a temporary folder for each user
+    return Path(os.environ.get(FOLDER) or Path(tempfile.gettempdir()) / f"gan-cocktail-{user}")

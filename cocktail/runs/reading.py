@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cocktail.errors import CocktailError
 from cocktail.runs.folder import LOG, RECIPE, Run
+from cocktail.runs.queue import waiting_anywhere
 from cocktail.runs.speed import Stage, left_sec, rate_of, stage_of
-from cocktail.runs.states import ALIVE, ahead, queue_of, state_of
+from cocktail.runs.states import ALIVE, ahead, state_of
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,13 @@ def read(folder: str | Path) -> Status:
     )  # fmt: skip
 
 
-def listed(home: str | Path, device: str = "cpu") -> list[Run]:
-    """The runs in a folder of runs, and those elsewhere that train or wait for a device; the newest first."""
+def listed(home: str | Path) -> list[Run]:
+    """The runs in a folder of runs, and those elsewhere that train or wait on this machine; the newest first."""
     home = Path(home)
-    inside = [path for path in home.iterdir() if (path / RECIPE).is_file()] if home.is_dir() else []
+    seen = [path for path in home.iterdir() if not path.name.startswith(".")] if home.is_dir() else []
+    inside = [path for path in seen if (path / RECIPE).is_file()]
     known = {path.resolve() for path in inside}
-    elsewhere = [path for path in queue_of(device) if path not in known and (path / RECIPE).is_file()]
+    elsewhere = [path for path in waiting_anywhere() if path not in known and (path / RECIPE).is_file()]
 
     def changed(path: Path) -> float:
         with contextlib.suppress(OSError):

@@ -54,8 +54,9 @@ def left_sec(run: Run, stages: tuple[Stage, ...], entries: list[dict]) -> float 
     wrong the probe was on the stages that ran.
     """
     measured = {stage.name: rate_of(stage, entries) for stage in stages}
+    probed, alignment_sec = _probed(run)
     measured = {name: rate for name, rate in measured.items() if rate}
-    probed, fits = _probed(run), {stage.name: stage.fit for stage in stages}
+    fits = {stage.name: stage.fit for stage in stages}
     known = {fits[name]: rate for name, rate in (probed | measured).items() if name in fits}
     if not known:
         return None
@@ -70,13 +71,17 @@ def left_sec(run: Run, stages: tuple[Stage, ...], entries: list[dict]) -> float 
             return known[stage.fit]
         return known[not stage.fit] * (FIT_SPEED if stage.fit else 1 / FIT_SPEED)
 
-    return sum((stage.total - stage.images) / speed(stage) for stage in stages if not stage.done)
+    left = sum((stage.total - stage.images) / speed(stage) for stage in stages if not stage.done)
+    # Latents are aligned before the first picture of the first stage that is no rooting.
+    merging = [stage for stage in stages if not stage.name.startswith("root/")]
+    return left + (alignment_sec if merging and not merging[0].images else 0.0)
 
 
-def _probed(run: Run) -> dict[str, float]:
-    """Stage -> pictures per second as measured before the start, {} where nobody did."""
+def _probed(run: Run) -> tuple[dict[str, float], float]:
+    """Stage -> pictures per second, and seconds of alignment, as measured before the start; {}, 0 if nobody did."""
     try:
-        rates = json.loads((run.folder / ESTIMATE).read_text(encoding="utf-8"))["rates"]
-        return {name: float(rate) for name, rate in rates.items() if float(rate) > 0}
+        expected = json.loads((run.folder / ESTIMATE).read_text(encoding="utf-8"))
+        rates = {name: float(rate) for name, rate in expected["rates"].items() if float(rate) > 0}
+        return rates, max(0.0, float(expected.get("alignment_sec", 0.0)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return {}, 0.0

@@ -31,7 +31,9 @@ def state_of(run: Run, entries: list[dict]) -> tuple[str, str]:
 
 def _ended(run: Run, entries: list[dict]) -> tuple[str, str]:
     """How the last process of a run that is not finished came to its end."""
-    last = next((e for e in reversed(entries) if e.keys() & {"session", "failed", "stopped", "finished"}), None)
+    last = next(
+        (e for e in reversed(entries) if e.keys() & {"session", "failed", "stopped", "finished", "branched"}), None
+    )
     if last is not None and "failed" in last:
         return "failed", str(last["failed"])
     if last is not None and "stopped" in last:
@@ -41,7 +43,7 @@ def _ended(run: Run, entries: list[dict]) -> tuple[str, str]:
     said = [line for line in _tail(run).splitlines() if line.startswith("error: ")]
     if said:  # what the log could not take
         return "failed", said[-1].removeprefix("error: ")
-    if last is None:
+    if last is None or "branched" in last:
         return "new", ""
     return "interrupted", "Its process ended without a word, by a crash or a power cut. The last saved state is kept."
 
@@ -81,19 +83,11 @@ def _starting(run: Run) -> bool:
 def ahead(run: Run) -> list[Path]:
     """The runs that come before this one on its device."""
     try:
-        queue = queue_of(run.recipe().device)
-    except CocktailError:
+        queue = waiting(run.recipe().device)
+    except CocktailError:  # nobody, as far as this process can tell
         return []
     here = run.folder.resolve()
     return queue[: queue.index(here)] if here in queue else []
-
-
-def queue_of(device: str) -> list[Path]:
-    """Who trains and waits; nobody, as far as this process can tell, where it may not look."""
-    try:
-        return waiting(device)
-    except CocktailError:
-        return []
 
 
 def _tail(run: Run, characters: int = 4000) -> str:
