@@ -20,7 +20,7 @@ from cocktail.errors import CocktailError
 from cocktail.methods import alignment
 from cocktail.methods.cocktail import CocktailConfig
 from cocktail.recipe import Recipe, Source
-from cocktail.runs import context, saving
+from cocktail.runs import context, publishing, saving
 from cocktail.runs import folder as folders
 from cocktail.training import TrainConfig, TrainState
 from cocktail.warmstart import FitState, WarmStartConfig
@@ -110,7 +110,7 @@ def break_model(patch):
         (folder / "config.json").write_text("{")
         raise CocktailError(f"{folder} cannot be written (No space left on device); choose a folder that is writable.")
 
-    patch.setattr(folders.checkpoints, "save", full)
+    patch.setattr(publishing.checkpoints, "save", full)
 
 
 @pytest.mark.parametrize("steps", [SLOWLY(3), 5, SLOWLY(STEPS - 1)])

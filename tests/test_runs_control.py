@@ -307,3 +307,26 @@ def test_the_time_left_is_known_from_a_probe_before_anything_is_measured_and_nev
     status = runs.read(run.folder)
     assert status.left_sec is None or status.left_sec >= 0
     assert 0 <= status.progress <= 1
+
+
+def test_the_search_for_latents_counts_until_it_is_done_and_again_after_an_interruption(tmp_path):
+    run = written(tmp_path, 190.0, SPEEDS, first_sec=0.0)
+    run.stage("root/dog").mkdir(parents=True)
+    (run.stage("root/dog") / "config.json").write_text("{}")
+    (tmp_path / "estimate.json").write_text(json.dumps({"rates": SPEEDS, "alignment_sec": 0.0}))
+    without = runs.read(run.folder).left_sec
+    (tmp_path / "estimate.json").write_text(json.dumps({"rates": SPEEDS, "alignment_sec": 90.0}))
+    assert runs.read(run.folder).left_sec == pytest.approx(without + 90)
+    run.log(stage="distill", images=0, total=40_000, sec=1.0, scores={})
+    with run.owned():  # somebody is at it
+        assert runs.read(run.folder).left_sec == pytest.approx(without + 90, abs=1)
+        entries = run.entries()
+        entries[-1]["time"] -= 60
+        (tmp_path / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+        run.log(note="alignment/dog", value=0.5)
+        assert runs.read(run.folder).left_sec == pytest.approx(without + 30, abs=1)
+    run.log(stage="distill", images=400, total=40_000, sec=99.0, losses={"l1": 0.1})
+    done = runs.read(run.folder).left_sec
+    assert done < without
+    run.log(session="again")
+    assert runs.read(run.folder).left_sec == pytest.approx(done + 90)

@@ -244,7 +244,7 @@ def test_a_run_that_is_cancelled_before_it_has_begun_does_not_begin(sources, tmp
     runs.cancel(run)
     assert runs.read(run.folder).state == "stopping"
     forked.until(lambda: runs.read(run.folder).state == "cancelled")
-    assert time.monotonic() - started < 4 and reports(run) == []
+    assert time.monotonic() - started < 8 and reports(run) == []  # most of which it takes to load
 
 
 def test_a_run_in_a_thread_minds_the_files_too(sources, tmp_path, queue):

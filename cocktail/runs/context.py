@@ -16,7 +16,8 @@ from cocktail.images import grid
 from cocktail.metrics.watch import Watch, snapshots
 from cocktail.recipe import plain
 from cocktail.runs import saving
-from cocktail.runs.folder import Run, publish, published
+from cocktail.runs.folder import Run
+from cocktail.runs.publishing import publish, published
 from cocktail.runs.stopping import Stop
 from cocktail.sources import ImageSource, Pairs
 from cocktail.training import Anchors, Progress, State, TrainConfig, TrainState, finetune, start_state

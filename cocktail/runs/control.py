@@ -21,7 +21,8 @@ from cocktail.preflight.estimate import ALIGNMENT, Estimate
 from cocktail.recipe import Recipe, plain
 from cocktail.runs import saving
 from cocktail.runs.fitting import HASHES
-from cocktail.runs.folder import CANCEL, LOG, OUTPUT, PAUSE, PROCESS, RECIPE, Run, published
+from cocktail.runs.folder import CANCEL, LOG, OUTPUT, PAUSE, PROCESS, RECIPE, Run
+from cocktail.runs.publishing import published
 from cocktail.runs.reading import read
 from cocktail.runs.saving import PREVIOUS, STATE
 from cocktail.runs.speed import ESTIMATE

@@ -21,7 +21,8 @@ from cocktail.recipe import Recipe, plain
 from cocktail.runs.context import RunContext
 from cocktail.runs.explaining import explained
 from cocktail.runs.fitting import HASHES, check_recipe, check_sources, fitting, prepare
-from cocktail.runs.folder import PROCESS, Run, SilentRun, publish
+from cocktail.runs.folder import PROCESS, Run, SilentRun
+from cocktail.runs.publishing import publish
 from cocktail.runs.queue import Queue, Ticket
 from cocktail.runs.stopping import Stop
 from cocktail.sources import ImageSource

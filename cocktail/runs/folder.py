@@ -12,16 +12,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cocktail import checkpoints
-from cocktail.checkpoints import native, write_text
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+from cocktail.checkpoints import write_text
 from cocktail.errors import CocktailError
-from cocktail.gan import Gan
 from cocktail.recipe import Recipe
 
 RECIPE, LOG, OUTPUT, PROCESS = "recipe.yaml", "log.jsonl", "output.log", "process.json"
 PAUSE, CANCEL = "pause", "cancel"
 GRACE_SEC = 2.0  # how long a run tries to take its lock: whoever looks whether it is alive holds it for an instant
-PROBE_SEC, PROBE_AGAIN_SEC = 0.05, 0.02  # and how long such a look lasts, so that two of them do not see each other
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,31 @@ class Run:
 
     def alive(self) -> bool:
         """Tells whether a process is at work on this run."""
-        if not (self.folder / ".lock").exists():
+        if fcntl is None:
+            return self._taken()
+        try:
+            handle = os.open(self.folder / ".lock", os.O_RDONLY)
+        except OSError:  # nobody ever was
             return False
         try:
-            with self.lock().acquire(timeout=PROBE_SEC, poll_interval=PROBE_AGAIN_SEC):
+            # Shared, so that those who look do not see each other.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        except OSError:  # a disk that knows no locks
+            return False
+        finally:
+            os.close(handle)
+
+    def _taken(self) -> bool:
+        """As `alive`, but two who look at the same instant take each other for the process."""
+        try:
+            with self.lock().acquire(blocking=False):
                 return False
         except Timeout:
             return True
-        except OSError:  # a folder that cannot be written has no process either
+        except OSError:
             return False
 
     @contextlib.contextmanager
@@ -213,42 +232,6 @@ class SilentRun(Run):
 
     def asked(self) -> str | None:
         return None
-
-
-def publish(gan: Gan, folder: Path) -> None:
-    """Saves a model so that the folder holds either what it held before or the whole new model.
-
-    Killed between its two renames it leaves the old model aside, where `Run.tidy` finds it.
-    Raises: CocktailError as `checkpoints.save`; the folder is unchanged then.
-    """
-    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        checkpoints.save(gan, partial)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def published(folder: Path) -> bool:
-    """Tells whether `publish` left a model there."""
-    return native.is_folder(folder)
-
-
-def _flush(folder: Path) -> None:
-    """Has the renames in a folder on the disk; a file system that cannot do so is no reason to stop."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _sound(entry: object) -> bool:

@@ -84,10 +84,11 @@ def read(folder: str | Path) -> Status:
     for entry in entries:
         if "losses" in entry:
             losses.setdefault(entry["stage"], []).append((entry["images"], entry["losses"]))
+    left = 0.0 if state == "finished" else left_sec(run, stages, entries, state == "running")
     rate = rate_of(next((s for s in stages if not s.done), None), entries)
     return Status(
         run, state, message, tuple(ahead(run)) if state == "waiting" else (), stages, rate,
-        0.0 if state == "finished" else left_sec(run, stages, entries), losses, _snapshots(run, entries),
+        left, losses, _snapshots(run, entries),
         about.get("floors", {}), about.get("features", ""), {e["note"]: e["value"] for e in entries if "note" in e},
         tuple(e["warning"] for e in entries if "warning" in e), max((e.get("memory", 0) for e in entries), default=0),
     )  # fmt: skip

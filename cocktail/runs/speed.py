@@ -1,9 +1,11 @@
 """How far the stages of a run are, how fast, and how long the rest will take."""
 
 import json
+import time
 from dataclasses import dataclass
 
-from cocktail.runs.folder import Run, published
+from cocktail.runs.folder import Run
+from cocktail.runs.publishing import published
 
 ESTIMATE = "estimate.json"
 FIT_SPEED = 2.5  # pictures per second of a fit against adversarial training, until either is measured
@@ -36,22 +38,28 @@ def stage_of(run: Run, planned: dict, entries: list[dict]) -> Stage:
 
 
 def rate_of(stage: Stage | None, entries: list[dict]) -> float | None:
-    """Pictures per second of a stage, over its last reports; None before there are two."""
-    if stage is None:
-        return None
-    points = [(e["images"], e["sec"]) for e in entries if e.get("stage") == stage.name and "sec" in e]
-    if len(points) < 2:
-        return None
-    first = points[min(len(points) - 2, int(len(points) * (1 - RECENT)))]
-    seconds = points[-1][1] - first[1]
-    return (points[-1][0] - first[0]) / seconds if seconds > 0 and points[-1][0] > first[0] else None
+    """Pictures per second of a stage, over its last reports; None before a process has given two.
+
+    Until its first report a process does other things as well: it loads, measures, aligns latents.
+    """
+    before, spans = None, []
+    for entry in entries:
+        if "session" in entry:
+            before = None
+        if stage is None or entry.get("stage") != stage.name or not ("losses" in entry and "sec" in entry):
+            continue
+        if before is not None:
+            spans.append((entry["images"] - before["images"], entry["sec"] - before["sec"]))
+        before = entry
+    images, seconds = (sum(values) for values in zip((0, 0.0), *spans[int(len(spans) * (1 - RECENT)) :]))
+    return images / seconds if seconds > 0 and images > 0 else None
 
 
-def left_sec(run: Run, stages: tuple[Stage, ...], entries: list[dict]) -> float | None:
+def left_sec(run: Run, stages: tuple[Stage, ...], entries: list[dict], at_work: bool = False) -> float | None:
     """Seconds of work left: measured speeds where there are any, for the others what they are expected to be.
 
     A stage to come is as fast as the last one of its kind was, or as the probe before the start says, corrected by how
-    wrong the probe was on the stages that ran.
+    wrong the probe was on the stages that ran. `at_work` says that the time since the last entry was work.
     """
     measured = {stage.name: rate_of(stage, entries) for stage in stages}
     probed, alignment_sec = _probed(run)
@@ -72,9 +80,20 @@ def left_sec(run: Run, stages: tuple[Stage, ...], entries: list[dict]) -> float 
         return known[not stage.fit] * (FIT_SPEED if stage.fit else 1 / FIT_SPEED)
 
     left = sum((stage.total - stage.images) / speed(stage) for stage in stages if not stage.done)
-    # Latents are aligned before the first picture of the first stage that is no rooting.
-    merging = [stage for stage in stages if not stage.name.startswith("root/")]
-    return left + (alignment_sec if merging and not merging[0].images else 0.0)
+    return left + (_alignment_left(alignment_sec, stages, entries, at_work) if left else 0.0)
+
+
+def _alignment_left(sec: float, stages: tuple[Stage, ...], entries: list[dict], at_work: bool) -> float:
+    """Seconds that aligning latents still takes of `sec`: each process does so before its first picture of a stage that
+    is no rooting, and says nothing meanwhile."""
+    merging = {stage.name for stage in stages if not stage.name.startswith("root/")}
+    begun = max((index for index, entry in enumerate(entries) if "session" in entry), default=0)
+    if not merging or any("losses" in entry and entry.get("stage") in merging for entry in entries[begun:]):
+        return 0.0
+    rooted = all(stage.done for stage in stages if stage.name not in merging)
+    last = next((e for e in reversed(entries) if "stage" in e or "plan" in e), {})  # notes are made on the way
+    since = time.time() - last.get("time", time.time()) if at_work and rooted else 0.0
+    return max(0.0, sec - max(0.0, since))  # a clock that was set back is no reason for more
 
 
 def _probed(run: Run) -> tuple[dict[str, float], float]:

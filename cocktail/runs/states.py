@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cocktail.checkpoints import native
 from cocktail.errors import CocktailError
-from cocktail.runs.folder import OUTPUT, RECIPE, Run, published
+from cocktail.runs.folder import OUTPUT, RECIPE, Run
+from cocktail.runs.publishing import published
 from cocktail.runs.queue import waiting
 
 STARTING_SEC = 120.0  # that a new process may take until it holds the run's lock
