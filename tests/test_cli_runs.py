@@ -117,7 +117,7 @@ def test_a_run_is_deleted_after_a_question(home, capsys, monkeypatch):
     "argv, message",
     [
         (["show", "zebra"], "no run 'zebra'; known: "),
-        (["delete", "..", "--yes"], "holds no run"),
+        (["delete", "{home}/..", "--yes"], "holds no run"),
         (["delete", "{home}", "--yes"], "Remove what is to go by hand"),
         (["delete", "", "--yes"], "no run ''"),
         (["pause", "done"], "is finished"),

@@ -352,10 +352,10 @@ def test_a_stranger_on_a_public_page_names_no_paths(home, monkeypatch, sources):
     found = {fn.name: fn.fn for fn in ui.build(models).fns.values() if fn.name in ("compose", "picked")}
     monkeypatch.setattr(checkpoints, "load", lambda ref: pytest.fail(f"{ref} was read"))
     refs = [known, sources["dog"]]
-    (told,) = found["compose"](gr.Request(), *vars(form(refs)).values()).values()
+    (told,) = found["compose"](gr.Request(), "", {}, *vars(form(refs)).values()).values()
     assert "not one of the models" in told
     with pytest.raises(gr.Error, match="not one of the models"):
-        found["picked"](refs, known, gr.Request())
+        found["picked"](refs, known, {}, gr.Request())
 
 
 def test_a_stranger_reads_why_and_finds_the_buttons_off(home, monkeypatch):
@@ -384,3 +384,18 @@ def test_a_run_elsewhere_is_listed_while_it_waits_for_any_device(home, run, tmp_
     with Queue("cuda:1").ticket(other):
         assert {found.folder.resolve() for found in runs.listed(home)} == {run.folder.resolve(), other.resolve()}
     assert [found.folder for found in runs.listed(home)] == [run.folder]
+
+
+def test_what_runs_is_what_the_form_says_now_unless_somebody_wrote_the_recipe(sources):
+    earlier, now = (form([sources["cat"], sources["dog"]], names) for names in ("cat, dog", "cat, wolf"))
+    written = {"text": merge_form.recipe_of(earlier).to_yaml()}
+    assert "wolf" in launching.newest(written["text"], written, now)
+    assert launching.newest("by hand", written, now) == "by hand"
+
+
+def test_a_name_that_somebody_typed_stays_and_a_proposed_one_follows(home, sources):
+    (compose,) = {fn.name: fn.fn for fn in ui.build(Models(device=CPU)).fns.values() if fn.name == "compose"}.values()
+    values = vars(form([sources["cat"], sources["dog"]], "cat, wolf")).values()
+    for now, called in (("", "cat+wolf"), ("cat+dog", "cat+wolf"), ("mine", "mine")):
+        shown = compose(gr.Request(), now, {"text": "", "name": "cat+dog"}, *values)
+        assert called in shown.values()

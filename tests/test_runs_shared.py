@@ -25,7 +25,8 @@ pytestmark = pytest.mark.skipif(
 )
 ROOT = Path(__file__).parents[1]
 STAGE = TrainConfig(total_kimg=0.064, batch=8, r1_interval=2, pl_weight=0.0, ema_kimg=0.01, style_mixing=0.5)
-WARM = WarmStartConfig(stage_kimg=(0.4,), batch=8, ema_kimg=0.01, contrast_weight=1.0)
+# Without contrasts: which of them is shown is drawn by what was missed, and a last bit may draw another one.
+WARM = WarmStartConfig(stage_kimg=(0.4,), batch=8, ema_kimg=0.01)
 LAUNCH = ["accelerate.commands.launch", "--num_machines=1", "--num_processes=2", "--mixed_precision=no",
           "--dynamo_backend=no", "--main_process_port=0", "--multi_gpu", "--module"]  # fmt: skip
 

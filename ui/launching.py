@@ -24,6 +24,14 @@ def check_steps(text: str) -> Iterator[tuple[str, dict]]:
     yield merge_form.findings(found, steps.value.words()), {"text": text, "estimate": steps.value}
 
 
+def newest(text: str, written: dict, form: merge_form.Form) -> str:
+    """The text that is to run: as somebody edited or loaded it, else what the form says at this very moment.
+
+    The form's last change may not have reached the text when Start is pressed.
+    """
+    return text if text != written.get("text") else merge_form.recipe_of(form).to_yaml()
+
+
 def start(text: str, name: str, probed: dict) -> runs.Run:
     """Starts the recipe of a text as a run of that name. Raises: CocktailError with what stands in its way first."""
     recipe = merge_form.read_text(text)

@@ -76,6 +76,7 @@ def _controls(page: base.Page) -> dict:
             parts["load"] = gr.UploadButton("Load", file_types=[".yaml", ".yml"], elem_id="merge-load", min_width=90)
     parts["cluster"] = _words("merge-cluster")
     parts["probed"] = gr.State({})
+    parts["written"] = gr.State({})  # the recipe's text as the form wrote it last, and the name that it proposed
     return parts
 
 
@@ -96,20 +97,26 @@ def _connect_form(page: base.Page, parts: dict) -> None:
     quiet = base.SILENT | {"trigger_mode": "always_last"}
     text, told, name = parts["recipe"], parts["told"], parts["name"]
 
-    def compose(request: gr.Request, *values):
+    def compose(request: gr.Request, now, last, *values):
         form = Form(*values)
         try:
             access.check_refs(page.models, form.refs, request)
             recipe = recipe_of(form)
         except CocktailError as error:
             return {told: launching.plain(str(error))}
+        written = recipe.to_yaml()
         free = merge_form.free_name(runs.home(), form.names)
-        return {text: recipe.to_yaml(), told: "", name: free, parts["cluster"]: run_actions.cluster(free)}
+        # A name that somebody typed stays.
+        called = free if now in ("", last.get("name")) else now
+        return {text: written, told: "", name: called, parts["cluster"]: run_actions.cluster(called),
+                parts["written"]: {"text": written, "name": free, "refs": list(form.refs)}}  # fmt: skip
 
-    def picked(refs, root, request: gr.Request):
+    def picked(refs, root, last, request: gr.Request):
         access.check_refs(page.models, refs, request)
-        return {parts["names"]: _default_names(refs),
-                parts["root"]: gr.Dropdown(refs, value=root if root in refs else next(iter(refs), None))}  # fmt: skip
+        chosen = gr.Dropdown(refs, value=root if root in refs else next(iter(refs), None))
+        # A recipe that was loaded sets models and names at once.
+        names = gr.skip() if refs == last.get("refs") else _default_names(refs)
+        return {parts["names"]: names, parts["root"]: chosen}
 
     def budget(method, preset):
         return options.value(merge_form.preset(method, preset))
@@ -122,20 +129,24 @@ def _connect_form(page: base.Page, parts: dict) -> None:
         buttons = {parts[key]: gr.Button(interactive=not reason) for key in ("check", "start", "recommend")}
         return {parts["refusal"]: launching.plain(reason) if reason else "", **buttons}
 
-    composed = [text, told, name, parts["cluster"]]
+    composed = [text, told, name, parts["cluster"], parts["written"]]
+    parts["form"] = wired
+    given = [name, parts["written"], *wired]
     page.tab.select(base.polite(greeted), None, [parts[key] for key in ("refusal", "check", "start", "recommend")],
                     **base.SILENT)  # fmt: skip
     looked = [parts["sources"], parts["root"]]
     gr.on([page.tab.select, parts["sources"].change, parts["root"].change], base.polite(shown), looked,
           parts["preview"], **base.NEWEST)  # fmt: skip
-    parts["sources"].change(base.polite(picked), [parts["sources"], parts["root"]], [parts["names"], parts["root"]],
-                            **quiet).then(base.polite(compose), wired, composed, **quiet)  # fmt: skip
+    chosen = [parts["sources"], parts["root"], parts["written"]]
+    parts["sources"].change(base.polite(picked), chosen, [parts["names"], parts["root"]], **quiet).then(
+        base.polite(compose), given, composed, **quiet
+    )
     gr.on([parts["preset"].input, parts["method"].input], base.polite(budget), [parts["method"], parts["preset"]],
-          parts["options"], **quiet).then(base.polite(compose), wired, composed, **quiet)  # fmt: skip
+          parts["options"], **quiet).then(base.polite(compose), given, composed, **quiet)  # fmt: skip
     changed = [parts[key].input for key in ("names", "root", "options", "seed", "device", "amp", "threads")]
-    gr.on(changed, base.polite(compose), wired, composed, **quiet)
+    gr.on(changed, base.polite(compose), given, composed, **quiet)
     page.blocks.load(base.polite(budget), [parts["method"], parts["preset"]], parts["options"], **base.SILENT).then(
-        base.polite(compose), wired, composed, **base.SILENT
+        base.polite(compose), given, composed, **base.SILENT
     )
     _connect_checks(page, parts)
     _connect_files(page, parts, wired)
@@ -167,13 +178,15 @@ def _connect_files(page: base.Page, parts: dict, wired: list) -> None:
         form = form_of(merge_form.read_text(text))
         shown = [form.refs, form.names, gr.Dropdown(form.refs, value=form.root), form.method, form.preset, form.options,
                  form.seed, form.device, form.amp, form.threads]  # fmt: skip
-        return [text, *shown]
+        return [text, {"text": "", "refs": list(form.refs)}, *shown]
 
     def save(text):
         merge_form.read_text(text)
         return base.delivery("recipe.yaml", text.encode(), "application/yaml")
 
-    parts["load"].upload(base.polite(recipe_loaded), parts["load"], [parts["recipe"], *wired], **base.SILENT)
+    parts["load"].upload(
+        base.polite(recipe_loaded), parts["load"], [parts["recipe"], parts["written"], *wired], **base.SILENT
+    )
     parts["save"].click(base.polite(save), parts["recipe"], parts["deliver"], **base.SILENT)
 
 

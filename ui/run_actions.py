@@ -11,6 +11,7 @@ from cocktail.errors import CocktailError
 from cocktail.runs import Run, Status
 from cocktail.runs.control import named
 from ui import access, base, launching, library, run_view
+from ui.merge_form import Form
 
 TICK_SEC = 2.0
 BUTTONS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "open": "Open in the editor"}
@@ -95,8 +96,9 @@ def _connect_actions(page: base.Page, parts: dict, again: Callable, shown: list)
 
         return base.polite(acted)
 
-    def started(text, name, probed, other, request: gr.Request):
+    def started(request: gr.Request, text, name, probed, written, other, *form):
         allowed(models, request)
+        text = launching.newest(text, written, Form(*form))
         return again(str(launching.start(text, name, probed).folder), other)
 
     def extended(chosen, kimg, other, request: gr.Request):
@@ -125,8 +127,8 @@ def _connect_actions(page: base.Page, parts: dict, again: Callable, shown: list)
     state = [parts["chosen"], parts["other"]]
     for key, what in (("pause", runs.pause), ("resume", runs.resume), ("cancel", runs.cancel)):
         parts[key].click(act(what), state, shown, **base.SILENT)
-    parts["start"].click(base.polite(started), [parts["recipe"], parts["name"], parts["probed"], parts["other"]],
-                         shown, **base.SILENT)  # fmt: skip
+    asked = [parts[key] for key in ("recipe", "name", "probed", "written", "other")]
+    parts["start"].click(base.polite(started), [*asked, *parts["form"]], shown, **base.SILENT)
     parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **base.SILENT)
     parts["branch"].click(base.polite(branched), [parts["chosen"], parts["branch_name"], parts["recipe"],
                           parts["other"]], [*shown, parts["recipe"]], **base.SILENT)  # fmt: skip
