@@ -41,7 +41,7 @@ function stop() {
 
 function strip(run) {
   const figure = make("figure", "strip-time");
-  const pair = make("div", "strip-pair", figure);
+  const pair = make("div", run.average ? "strip-pair paired" : "strip-pair", figure);
   make("img", "", pair).width = 512;
   if (run.average) {
     const beside = make("div", "strip-average", pair);
@@ -117,6 +117,7 @@ function show() {
   const value = props.value;
   if (!value || !value.runs) return;
   const run = value.run;
+  document.body.classList.toggle("has-run", Boolean(run));
   if (run?.folder !== open) {
     if (open && run && box.getBoundingClientRect().top < 0) element.scrollIntoView({ block: "start" });
     open = run?.folder || "";
