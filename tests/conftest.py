@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from cocktail import checkpoints
 from cocktail.gan import Gan, new_gan
+from cocktail.recipe import Source
 
 NETWORKS = {
     "stylegan2": ({"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "mapping_lr_multiplier": 0.1}, {"mapping_layers": 2}),
@@ -29,6 +31,19 @@ def tiny():
                     value += 0.3 * torch.randn(value.shape, generator=rng)
         gan.generator.eval()
         return gan if discriminator else Gan(gan.generator, None, gan.classes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pair(tiny, tmp_path_factory):
+    """make(resolution) -> the sources of a merge, a cat and a dog, in a folder of their own."""
+
+    def make(resolution=8) -> tuple[Source, Source]:
+        folder = tmp_path_factory.mktemp("sources")
+        for seed, name in enumerate(("cat", "dog")):
+            checkpoints.save(tiny(seed=seed, resolution=resolution), folder / name)
+        return Source(str(folder / "cat")), Source(str(folder / "dog"))
 
     return make
 

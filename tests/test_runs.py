@@ -17,6 +17,7 @@ from cocktail.runs import context
 from cocktail.sources import DomainSource
 from cocktail.training import TrainConfig
 from cocktail.warmstart import WarmStartConfig
+from tests.outcomes import assert_same_weights, log, told, weights
 
 STAGE = TrainConfig(total_kimg=0.024, batch=4, r1_interval=2, pl_interval=2, ema_kimg=0.01, style_mixing=0.5)
 STEPS = 6  # of each stage, with a report after each
@@ -30,12 +31,8 @@ def _always_save():
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sources")
-    for seed, name in enumerate(("cat", "dog")):
-        checkpoints.save(tiny(seed=seed), folder / name)
-    sources = tuple(Source(str(folder / name)) for name in ("cat", "dog"))
-    return Recipe(sources, seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
+def recipe(pair):
+    return Recipe(pair(), seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +46,8 @@ def uninterrupted(recipe, tmp_path_factory):
 ROUND = [(stage, 4 * step) for stage in ("root/dog", "merge") for step in range(1, STEPS + 1)]
 
 
-def weights(folder):
-    return (folder / "result" / "model.safetensors").read_bytes().split(b"}}", 1)[-1], load_file(
-        folder / "result" / "model.safetensors"
-    )
-
-
-def assert_same_weights(a, b):
-    (_, a), (_, b) = weights(a), weights(b)
-    assert a.keys() == b.keys() and len(a) > 30
-    assert [name for name in a if not torch.equal(a[name], b[name])] == []
-
-
-def log(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
 def reported(folder):
     return [(entry["stage"], entry["images"]) for entry in log(folder) if "losses" in entry]
-
-
-def told(folder):
-    """What the log says of stages and notes, but for what differs from process to process."""
-    return [{k: v for k, v in e.items() if k not in ("time", "sec", "memory")}
-            for e in log(folder) if "stage" in e or "note" in e]  # fmt: skip
 
 
 def interrupt(recipe, folder, reports, resume=False):
@@ -97,7 +72,7 @@ def test_the_same_recipe_gives_the_same_weights(recipe, uninterrupted, tmp_path)
 
 def test_another_seed_gives_other_weights(recipe, uninterrupted, tmp_path):
     list(runs.execute(replace(recipe, seed=6), tmp_path / "other"))
-    a, b = weights(uninterrupted)[1], weights(tmp_path / "other")[1]
+    a, b = weights(uninterrupted), weights(tmp_path / "other")
     assert not torch.equal(a["G.synthesis.b8.conv0.weight"], b["G.synthesis.b8.conv0.weight"])
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import itertools
-import json
 import os
 import subprocess
 import time
@@ -24,6 +23,7 @@ from cocktail.runs import context, publishing, saving
 from cocktail.runs import folder as folders
 from cocktail.training import TrainConfig, TrainState
 from cocktail.warmstart import FitState, WarmStartConfig
+from tests.outcomes import assert_same_weights, told
 
 STAGE = TrainConfig(total_kimg=0.024, batch=4, r1_interval=2, pl_interval=2, ema_kimg=0.01)
 STEPS = 12  # of both stages
@@ -37,12 +37,8 @@ def _always_save(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sources")
-    for seed, name in enumerate(("cat", "dog")):
-        checkpoints.save(tiny(seed=seed), folder / name)
-    sources = tuple(Source(str(folder / name)) for name in ("cat", "dog"))
-    return Recipe(sources, seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
+def recipe(pair):
+    return Recipe(pair(), seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +60,8 @@ def begin(recipe, folder, steps):
 
 
 def assert_the_same(found, expected):
-    a, b = (load_file(folder / "result" / "model.safetensors") for folder in (found, expected))
-    assert a.keys() == b.keys() and [name for name in a if not torch.equal(a[name], b[name])] == []
+    assert_same_weights(found, expected)
     assert told(found) == told(expected)
-
-
-def told(folder):
-    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in e.items() if k not in ("time", "sec", "memory")}
-            for e in entries if "stage" in e or "note" in e]  # fmt: skip
 
 
 # --- a full disk

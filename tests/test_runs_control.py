@@ -13,7 +13,7 @@ import pytest
 from cocktail import checkpoints, runs
 from cocktail.errors import CocktailError
 from cocktail.methods.cocktail import CocktailConfig
-from cocktail.recipe import Recipe, Source
+from cocktail.recipe import Recipe
 from cocktail.runs import context, control
 from cocktail.sources import DomainSource
 from cocktail.training import TrainConfig
@@ -29,12 +29,8 @@ def _always_save(monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sources")
-    for seed, name in enumerate(("cat", "dog")):
-        checkpoints.save(tiny(seed=seed), folder / name)
-    sources = tuple(Source(str(folder / name)) for name in ("cat", "dog"))
-    return Recipe(sources, seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
+def recipe(pair):
+    return Recipe(pair(), seed=5, threads=1, config=CocktailConfig(STAGE, STAGE))
 
 
 def begun(recipe, folder, steps=None):

@@ -10,15 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
-from cocktail import checkpoints, runs
+from cocktail import runs
 from cocktail.methods import alignment
 from cocktail.methods.cocktail import CocktailConfig
-from cocktail.recipe import Recipe, Source
+from cocktail.recipe import Recipe
 from cocktail.training import TrainConfig
 from cocktail.warmstart import WarmStartConfig
 from tests import run_process
+from tests.outcomes import weights
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("accelerate") is None, reason="several processes need Accelerate: pip install accelerate"
@@ -32,12 +32,8 @@ LAUNCH = ["accelerate.commands.launch", "--num_machines=1", "--num_processes=2",
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sources")
-    for seed, name in enumerate(("cat", "dog")):
-        checkpoints.save(tiny(seed=seed, resolution=16), folder / name)
-    sources = tuple(Source(str(folder / name)) for name in ("cat", "dog"))
-    return Recipe(sources, seed=5, threads=1, config=CocktailConfig(STAGE, STAGE, align=True, warm=WARM))
+def recipe(pair):
+    return Recipe(pair(16), seed=5, threads=1, config=CocktailConfig(STAGE, STAGE, align=True, warm=WARM))
 
 
 def launch(recipe, folder, save_sec="0"):
@@ -73,10 +69,6 @@ def alone(recipe, tmp_path_factory):
         for _ in runs.execute(recipe, folder):
             pass
     return folder
-
-
-def weights(folder):
-    return load_file(folder / "result" / "model.safetensors")
 
 
 def test_two_processes_make_what_one_makes_and_write_it_once(recipe, alone, tmp_path):

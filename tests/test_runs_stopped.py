@@ -12,7 +12,7 @@ from cocktail import checkpoints, runs
 from cocktail.__main__ import main
 from cocktail.errors import CocktailError
 from cocktail.methods import alignment, cocktail
-from cocktail.recipe import Recipe, Source
+from cocktail.recipe import Recipe
 from cocktail.runs import context, control, saving, stopping
 from cocktail.runs.queue import Queue
 from cocktail.sources import MixtureSource
@@ -26,11 +26,8 @@ SHORT = replace(ENDLESS, total_kimg=0.008)
 
 
 @pytest.fixture(scope="module")
-def sources(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sources")
-    for seed, name in enumerate(("cat", "dog")):
-        checkpoints.save(tiny(seed=seed), folder / name)
-    return tuple(Source(str(folder / name)) for name in ("cat", "dog"))
+def sources(pair):
+    return pair()
 
 
 @pytest.fixture(autouse=True)
