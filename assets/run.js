@@ -3,6 +3,17 @@ const box = element.querySelector(".run");
 const pictures = new Map();
 let place = null, playing = null, open = "";
 
+// What stands beside the samples: those of the other run at the same moment, else the plain average.
+function beside(run, at) {
+  const other = props.value.other, here = run.frames[at];
+  if (other) {
+    const same = other.frames.filter((frame) => frame.stage === here.stage);
+    const frame = same.filter((frame) => frame.images <= here.images).at(-1) || same[0] || other.frames.at(-1);
+    return { folder: other.folder, picture: frame.picture, words: other.name + ": " + frame.caption };
+  }
+  return run.average ? { folder: run.folder, picture: "average.png", words: "plain average" } : null;
+}
+
 const last = () => (props.value.run ? props.value.run.frames.length - 1 : 0);
 
 async function fetched(run, picture) {
@@ -30,6 +41,12 @@ const turn = latest(async () => {
   const range = strip.querySelector("input");
   range.max = last();
   range.value = at;
+  const side = beside(run, at), image = strip.querySelector(".strip-beside img");
+  if (!side || !image) return;
+  const shown = await fetched(side.folder, side.picture);
+  if (shown) set(image, "src", shown);
+  set(image, "alt", "Samples: " + side.words);
+  strip.querySelector(".strip-beside span").textContent = side.words;
 });
 
 function stop() {
@@ -41,14 +58,14 @@ function stop() {
 
 function strip(run) {
   const figure = make("figure", "strip-time");
-  const pair = make("div", run.average ? "strip-pair paired" : "strip-pair", figure);
+  const side = beside(run, last());
+  const pair = make("div", side ? "strip-pair paired" : "strip-pair", figure);
+  pair.classList.toggle("compared", Boolean(props.value.other));
   make("img", "", pair).width = 512;
-  if (run.average) {
-    const beside = make("div", "strip-average", pair);
-    const image = make("img", "", beside);
-    image.alt = "Samples of the plain average, before fine-tuning";
-    make("span", "", beside, "plain average");
-    fetched(run.folder, "average.png").then((source) => source && set(image, "src", source));
+  if (side) {
+    const box = make("div", "strip-beside", pair);
+    make("img", "", box).alt = "";
+    make("span", "", box);
   }
   const bar = make("div", "strip-bar", figure);
   const button = make("button", "tool play", bar, "Play");
@@ -126,13 +143,14 @@ function show() {
   }
   // The strip stays where it is: it may be in the hand, or playing.
   const old = box.querySelector(".strip-time");
-  const keep = run && old && old.dataset.folder === run.folder && Boolean(old.querySelector(".strip-average")) === run.average;
+  const shape = run && [run.folder, run.average, value.other?.folder].join("|");
+  const keep = run && old && old.dataset.shape === shape;
   const parts = [];
   if (run) {
     parts.push(whole(run));
     if (run.frames.length) {
       const figure = keep ? old : strip(run);
-      figure.dataset.folder = run.folder;
+      figure.dataset.shape = shape;
       parts.push(figure);
     }
   } else parts.push(make("p", "run-blank", null, value.blank));
@@ -147,6 +165,7 @@ function show() {
     const log = make("details", "run-log");
     log.open = Boolean(logOpen);
     make("summary", "", log, "Log");
+    if (run.features) make("p", "help", log, "Distances are embedded Fréchet distances; " + run.features + ".");
     make("pre", "", log, run.log.join("\n"));
     parts.push(log);
   }

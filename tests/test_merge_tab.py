@@ -1,5 +1,6 @@
 """The Merge tab without a browser: form and recipe, who may launch, what a run looks like, how threads are shared."""
 
+import inspect
 import json
 import shutil
 from dataclasses import replace
@@ -117,6 +118,11 @@ def test_a_form_that_is_no_merge_says_what_is_missing(sources, picked, names, me
         merge_form.recipe_of(form([sources.get(name, "/no/such/nowhere") for name in picked], names))
 
 
+def test_a_root_that_is_not_merged_is_refused(sources):
+    with pytest.raises(CocktailError, match="pick one of the models"):
+        merge_form.recipe_of(form([sources["cat"], sources["dog"]], root=sources["pets"]))
+
+
 def test_names_that_come_twice_are_told_apart(sources):
     assert merge_form.default_names([sources["cat"], sources["pets"]]) == "cat, cat 2, bird"
 
@@ -195,6 +201,7 @@ def test_every_handler_that_changes_a_run_asks_who_it_is(home, monkeypatch, sour
         "branched",
         "deleted",
         "opened",
+        "edited",
         "recommended",
         "checked",
     }
@@ -202,8 +209,9 @@ def test_every_handler_that_changes_a_run_asks_who_it_is(home, monkeypatch, sour
     assert {fn.name for fn in found} == guarded and sum(fn.name == "acted" for fn in found) == 3
     for fn in found:
         values = [component.value if hasattr(component, "value") else None for component in fn.inputs]
+        first = list(inspect.signature(fn.fn).parameters)[0] == "request"
         with pytest.raises(gr.Error, match="merging is off"):
-            result = fn.fn(*values, gr.Request())
+            result = fn.fn(gr.Request(), *values) if first else fn.fn(*values, gr.Request())
             list(result) if hasattr(result, "__next__") else None
 
 
@@ -280,16 +288,20 @@ def test_pictures_of_a_run_are_given_and_no_other_file(run, tmp_path):
     assert "error" in run_view.frame({"run": str(tmp_path), "picture": "merge-00000100.png"})
 
 
+def look(*asked):
+    return run_actions.look(run_view.statuses(runs.listed(runs.home())), *asked)
+
+
 def test_nothing_is_sent_again_while_nothing_changes(run):
-    first = run_actions.look("", None, "")
+    first = look("", None, "")
     assert first[0] == str(run.folder) and first[2]["run"]["name"] == "half"
-    assert all(entry == gr.skip() for entry in run_actions.look(first[0], None, first[1]))
+    assert all(entry == gr.skip() for entry in look(first[0], None, first[1]))
     run.log(warning="something")
-    assert run_actions.look(first[0], None, first[1])[2]["run"]["warnings"] == ["something"]
+    assert look(first[0], None, first[1])[2]["run"]["warnings"] == ["something"]
 
 
 def test_a_run_that_is_gone_gives_way_to_another(home):
-    assert run_actions.look(str(home / "gone"), None, "")[2]["run"] is None
+    assert look(str(home / "gone"), None, "")[2]["run"] is None
     with pytest.raises(CocktailError, match="not there"):
         run_actions.run_of("/etc")
 
@@ -399,3 +411,60 @@ def test_a_name_that_somebody_typed_stays_and_a_proposed_one_follows(home, sourc
     for now, called in (("", "cat+wolf"), ("cat+dog", "cat+wolf"), ("mine", "mine")):
         shown = compose(gr.Request(), now, {"text": "", "name": "cat+dog"}, *values)
         assert called in shown.values()
+
+
+def test_a_dash_leaves_a_class_out_of_the_merge(sources):
+    refs = [sources["dog"], sources["pets"]]
+    recipe = merge_form.recipe_of(form(refs, "dog, -, parrot"))
+    assert recipe.sources[1] == Source(sources["pets"], ("bird",), ("parrot",))
+    again = merge_form.form_of(recipe)
+    assert again.names == "dog, -, parrot" and merge_form.recipe_of(again) == recipe
+    with pytest.raises(CocktailError, match="every class is left out"):
+        merge_form.recipe_of(form(refs, "dog, -, -"))
+
+
+def test_a_recipe_fills_the_form_and_stays_the_text_that_runs(sources):
+    recipe = merge_form.recipe_of(form([sources["cat"], sources["dog"]], "tom, rex", changes={"merge.lr": 0.003}))
+    text, written, *values = launching.filled("# mine\n" + recipe.to_yaml())
+    shown = dict(zip(vars(form([sources["cat"]])), values, strict=True))
+    assert shown["names"] == "tom, rex" and shown["options"]["changes"] == {"merge.lr": 0.003}
+    assert launching.newest(text, written, form([sources["cat"], sources["dog"]])).startswith("# mine")
+
+
+def test_a_stranger_sees_no_runs_and_the_owner_does(run, monkeypatch):
+    monkeypatch.delenv(access.OWNER, raising=False)
+    for public in (True, False):
+        again = next(fn.fn for fn in ui.build(Models(public=public, device=CPU)).fns.values() if fn.name == "again")
+        (value,) = [v for v in again("", None, gr.Request()).values() if isinstance(v, dict) and "runs" in v]
+        assert (value["run"] is None and value["runs"] == []) == public
+
+
+def test_the_student_of_a_run_at_work_goes_before_an_older_result(run, sources):
+    with pytest.raises(CocktailError, match="not saved anything yet"):
+        run_actions.result_of(run)
+    checkpoints.save(checkpoints.load(sources["cat"]), run.result)
+    assert run_actions.result_of(run) == str(run.result)
+    checkpoints.save(checkpoints.load(sources["cat"]), run.latest)
+    assert run_actions.result_of(run) == str(run.latest)
+
+
+def test_a_branch_takes_the_recipe_of_the_form_if_it_was_taken_from_that_run(home, run):
+    (branched,) = [fn.fn for fn in ui.build(Models(device=CPU)).fns.values() if fn.name == "branched"]
+    text = run.recipe().to_yaml().replace("total_kimg: 3.0", "total_kimg: 9.0")
+    assert text != run.recipe().to_yaml()
+    for name, of, kimg in (("same", "", 3.0), ("other", str(run.folder), 9.0)):
+        branched(str(run.folder), name, text, of, None, gr.Request())
+        assert Run(home / name).recipe().config.merge.total_kimg == kimg
+
+
+def test_another_run_is_shown_beside_at_its_own_moments(run):
+    status = runs.read(run.folder)
+    assert run_view.view(status, [status])["other"] is None
+    beside = run_view.view(status, [status], status)["other"]
+    assert beside["name"] == "half" and [f["stage"] for f in beside["frames"]] == ["merge"]
+
+
+def test_losses_of_a_stage_that_is_not_planned_are_left_out(run):
+    run.log(stage="elsewhere", images=5, total=9, sec=1.0, losses={"g": 7.0})
+    traces = {trace.name: trace for trace in run_view.losses(runs.read(run.folder)).data}
+    assert 7.0 not in traces["g"].y

@@ -737,7 +737,8 @@ def test_every_event_but_sampling_is_private(models):
     assert beside.pop(merge.LONG) == {"recommended", "checked"}, "what is measured, one at a time"
     # The others read folders and texts, and run no model.
     assert {name for names in beside.values() for name in names} == {
-        "acted", "again", "branched", "budget", "choose", "compose", "deleted", "extended", "greeted", "<lambda>",
+        "<lambda>", "acted", "again", "branched", "budget", "cancelled", "choose", "compose", "deleted", "edited",
+        "extended", "greeted",
         "picked", "recipe_loaded", "save", "started", "tick", "watching",
     }  # fmt: skip
 

@@ -119,7 +119,9 @@ def _connect(page: base.Page, parts: dict) -> None:
     asked = [page.model, *(parts[name] for name in ("photo", "label", "space", "budget", "steps"))]
     running = parts["start"].click(base.polite(invert), asked, shown, **long)
     training = parts["train"].click(base.polite(train), page.model, parts["state"], **long)
-    parts["stop"].click(cancelled, None, parts["told"], cancels=[running, training], queue=False, **base.SILENT)
+    # What was on its way when it was cancelled comes first, and does not take the place of these words.
+    stopped = parts["stop"].click(None, None, None, cancels=[running, training], **base.SILENT)
+    stopped.then(cancelled, None, parts["told"], **base.SILENT)
 
 
 def photo_of(loaded: Loaded, path: str | None) -> tuple[Tensor, tuple[str, ...], str]:

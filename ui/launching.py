@@ -3,6 +3,8 @@
 import html
 from collections.abc import Iterator
 
+import gradio as gr
+
 from cocktail import runs
 from cocktail.errors import CocktailError
 from cocktail.preflight import check, estimate
@@ -22,6 +24,13 @@ def check_steps(text: str) -> Iterator[tuple[str, dict]]:
     for stage in steps:
         yield plain(f"Measuring {stage} …") + words, {}
     yield merge_form.findings(found, steps.value.words()), {"text": text, "estimate": steps.value}
+
+
+def filled(text: str) -> list:
+    """A recipe's text and the values of the form that gives it: text, what was written, and the form's controls."""
+    form = merge_form.form_of(merge_form.read_text(text))
+    values = vars(form) | {"root": gr.Dropdown(form.refs, value=form.root)}
+    return [text, {"text": "", "loaded": list(form.refs)}, *values.values()]
 
 
 def newest(text: str, written: dict, form: merge_form.Form) -> str:

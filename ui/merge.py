@@ -10,7 +10,7 @@ from cocktail.metrics.recommend import recommend
 from cocktail.sources import GanSource
 from cocktail.teachers import pictures_at
 from ui import access, base, launching, merge_form, merge_preview, options, run_actions
-from ui.merge_form import PRESETS, Form, devices, form_of, recipe_of
+from ui.merge_form import PRESETS, Form, devices, recipe_of
 from ui.models import Models
 
 LONG = "measuring"  # the concurrency_id of probes: they take seconds, and one at a time measures right
@@ -41,11 +41,13 @@ def _controls(page: base.Page) -> dict:
                                elem_id="merge-sources", allow_custom_value=not page.models.public,
                                info="Two or more; type a path for one from disk, also a folder of pictures."),
         "names": gr.Textbox(_default_names(chosen), label="Names of their classes", elem_id="merge-names",
-                            max_lines=2, info="In this order, with commas between them."),
+                            max_lines=2, info="In this order, with commas between them; a dash leaves a class out."),
     }  # fmt: skip
     with gr.Row(elem_classes="joined", equal_height=True):
+        # Gradio refuses a value that the list, which follows the models, lacks for an instant; `recipe_of` checks it.
         parts["root"] = gr.Dropdown(chosen, value=chosen[0] if chosen else None, label="2  Root", elem_id="merge-root",
-                                    info="Its weights are where all others begin.", min_width=150)  # fmt: skip
+                                    info="Its weights are where all others begin.", min_width=150,
+                                    allow_custom_value=True)  # fmt: skip
         parts["recommend"] = gr.Button("Recommend", elem_id="merge-recommend", min_width=110, scale=0)
     parts["roots"] = _words("merge-roots")
     parts["preset"] = gr.Radio(PRESETS, value="try", label="3  Budget", elem_id="merge-preset",
@@ -109,14 +111,14 @@ def _connect_form(page: base.Page, parts: dict) -> None:
         # A name that somebody typed stays.
         called = free if now in ("", last.get("name")) else now
         return {text: written, told: "", name: called, parts["cluster"]: run_actions.cluster(called),
-                parts["written"]: {"text": written, "name": free, "refs": list(form.refs)}}  # fmt: skip
+                parts["written"]: {"text": written, "name": free}}  # fmt: skip
 
     def picked(refs, root, last, request: gr.Request):
         access.check_refs(page.models, refs, request)
+        if refs == last.get("loaded"):  # a recipe that was loaded has set names and root as well
+            return gr.skip(), gr.skip()
         chosen = gr.Dropdown(refs, value=root if root in refs else next(iter(refs), None))
-        # A recipe that was loaded sets models and names at once.
-        names = gr.skip() if refs == last.get("refs") else _default_names(refs)
-        return {parts["names"]: names, parts["root"]: chosen}
+        return _default_names(refs), chosen
 
     def budget(method, preset):
         return options.value(merge_form.preset(method, preset))
@@ -130,7 +132,7 @@ def _connect_form(page: base.Page, parts: dict) -> None:
         return {parts["refusal"]: launching.plain(reason) if reason else "", **buttons}
 
     composed = [text, told, name, parts["cluster"], parts["written"]]
-    parts["form"] = wired
+    parts["form"], parts["loaded"] = wired, [text, parts["written"], *wired]
     given = [name, parts["written"], *wired]
     page.tab.select(base.polite(greeted), None, [parts[key] for key in ("refusal", "check", "start", "recommend")],
                     **base.SILENT)  # fmt: skip
@@ -148,11 +150,12 @@ def _connect_form(page: base.Page, parts: dict) -> None:
     page.blocks.load(base.polite(budget), [parts["method"], parts["preset"]], parts["options"], **base.SILENT).then(
         base.polite(compose), given, composed, **base.SILENT
     )
-    _connect_checks(page, parts)
-    _connect_files(page, parts, wired)
+    again = (base.polite(compose), given, composed)
+    _connect_checks(page, parts, again)
+    _connect_files(page, parts)
 
 
-def _connect_checks(page: base.Page, parts: dict) -> None:
+def _connect_checks(page: base.Page, parts: dict, compose: tuple) -> None:
     models, long = page.models, base.SILENT | {"concurrency_id": LONG}
 
     def recommended(refs, request: gr.Request):
@@ -161,32 +164,27 @@ def _connect_checks(page: base.Page, parts: dict) -> None:
         found = recommend(candidates, ROOT_SAMPLES)
         return found.best, merge_form.recommendation(found)
 
-    def checked(text, request: gr.Request):
+    def checked(request: gr.Request, text, written, *form):
         access.check(models, request)
-        yield from launching.check_steps(text)
+        yield from launching.check_steps(launching.newest(text, written, Form(*form)))
 
     parts["recommend"].click(lambda: launching.plain("Measuring …"), None, parts["roots"], **base.SILENT).then(
         base.polite(recommended), parts["sources"], [parts["root"], parts["roots"]], **long
-    )
-    parts["check"].click(base.polite(checked), parts["recipe"], [parts["told"], parts["probed"]], **long)
+    ).then(*compose, **base.SILENT)
+    asked = [parts["recipe"], parts["written"], *parts["form"]]
+    parts["check"].click(base.polite(checked), asked, [parts["told"], parts["probed"]], **long)
 
 
-def _connect_files(page: base.Page, parts: dict, wired: list) -> None:
+def _connect_files(page: base.Page, parts: dict) -> None:
     def recipe_loaded(path, request: gr.Request):
         access.check(page.models, request)
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
-        form = form_of(merge_form.read_text(text))
-        shown = [form.refs, form.names, gr.Dropdown(form.refs, value=form.root), form.method, form.preset, form.options,
-                 form.seed, form.device, form.amp, form.threads]  # fmt: skip
-        return [text, {"text": "", "refs": list(form.refs)}, *shown]
+        return launching.filled(Path(path).read_text(encoding="utf-8", errors="replace"))
 
     def save(text):
         merge_form.read_text(text)
         return base.delivery("recipe.yaml", text.encode(), "application/yaml")
 
-    parts["load"].upload(
-        base.polite(recipe_loaded), parts["load"], [parts["recipe"], parts["written"], *wired], **base.SILENT
-    )
+    parts["load"].upload(base.polite(recipe_loaded), parts["load"], parts["loaded"], **base.SILENT)
     parts["save"].click(base.polite(save), parts["recipe"], parts["deliver"], **base.SILENT)
 
 

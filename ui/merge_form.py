@@ -1,6 +1,7 @@
 """The form of a merge: what is picked becomes a recipe, and a recipe fills the form."""
 
 import html
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from cocktail.teachers import pictures_at
 from ui import options
 
 PRESETS = [("Try it", "try"), ("Good", "small"), ("Paper", "paper")]
+LEFT_OUT = "-"  # in place of a name
 MARKS = {"error": "Mend this first", "note": "Know this", "ok": "Fine"}
 
 
@@ -48,7 +50,9 @@ def recipe_of(form: Form) -> Recipe:
     config = options.changed(preset(form.method, form.preset), form.options.get("changes", {}))
     if form.amp:
         config = with_amp(config)
-    root = form.refs.index(form.root) if form.root in form.refs else 0
+    if form.root not in form.refs:
+        raise CocktailError(f"The root is {form.root or 'missing'}; pick one of the models to be merged.")
+    root = form.refs.index(form.root)
     return Recipe(sources, form.method, root, int(form.seed or 0), int(form.threads or 0), form.device, config)
 
 
@@ -93,6 +97,7 @@ def default_names(refs: Sequence[str]) -> str:
     found: list[str] = []
     for ref in refs:
         for name in _known_names(ref):
+            name = name.replace(",", " ")  # which parts one name from the next
             number, fresh = 2, name
             while fresh in found:
                 fresh, number = f"{name} {number}", number + 1
@@ -168,26 +173,36 @@ def _sources(refs: Sequence[str], text: str) -> tuple[Source, ...]:
             "between them, or none at all."
         )
     names = names or default_names(refs).split(", ")
-    found, start = [], 0
-    for ref, count in zip(refs, counts, strict=True):
-        found.append(Source(ref, names=tuple(names[start : start + count])))
-        start += count
-    return tuple(found)
+    rest = iter(names)
+    return tuple(_source(ref, list(itertools.islice(rest, count))) for ref, count in zip(refs, counts, strict=True))
+
+
+def _source(ref: str, names: Sequence[str]) -> Source:
+    """A model with a name for each of its classes, or a dash. Raises: CocktailError where nothing is left of it."""
+    kept = [(label, name) for label, name in zip(_known_names(ref), names, strict=True) if name != LEFT_OUT]
+    if not kept:
+        raise CocktailError(f"{ref}: every class is left out. Name one, or take the model away.")
+    picks = tuple(label for label, _ in kept) if len(kept) < len(names) else ()
+    return Source(ref, picks, tuple(name for _, name in kept))
 
 
 def _known_names(ref: str) -> tuple[str, ...]:
     """What a model calls its classes; one without any, and pictures, are called as their file or folder."""
     shown = pictures_at(ref)
     if shown is not None:
-        return (shown.resolve().stem.replace(",", " "),)
+        return (shown.resolve().stem,)
     path = checkpoints.locate(ref)
     gan = checkpoints.load(ref)
     named = path.parent.name if path.name in ("result", "latest") else path.stem
-    return gan.classes or (named.replace(",", " "),)
+    return gan.classes or (named,)
 
 
-def _names(source: Source) -> tuple[str, ...]:
-    return source.names or source.classes or _known_names(source.ref)
+def _names(source: Source) -> list[str]:
+    """A name for each class of the source's model, a dash for those that are not taken."""
+    known = _known_names(source.ref)
+    picks = source.classes or known
+    given = dict(zip(picks, source.names or picks))
+    return [given.get(label, LEFT_OUT).replace(",", " ") for label in known]
 
 
 def _shown(config: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gradio as gr
 
@@ -10,7 +10,7 @@ from cocktail import runs
 from cocktail.errors import CocktailError
 from cocktail.runs import Run, Status
 from cocktail.runs.control import named
-from ui import access, base, launching, library, run_view
+from ui import access, base, launching, library, merge_form, run_view
 from ui.merge_form import Form
 
 TICK_SEC = 2.0
@@ -47,6 +47,7 @@ def stage(page: base.Page) -> dict:
             parts["extend"] = gr.Button("Extend", elem_id="run-extend", min_width=90, scale=0)
             parts["branch_name"] = gr.Textbox("", label="Name of the branch", elem_id="run-branch-name", max_lines=1,
                                               min_width=150)  # fmt: skip
+            parts["edit"] = gr.Button("Edit its recipe", elem_id="run-edit", min_width=130, scale=0)
             parts["branch"] = gr.Button("Branch from here", elem_id="run-branch", min_width=140, scale=0)
         with gr.Row(elem_classes="joined", equal_height=True):
             parts["other"] = gr.Dropdown([], label="Compare with", elem_id="run-other", min_width=150)
@@ -54,6 +55,7 @@ def stage(page: base.Page) -> dict:
             parts["delete"] = gr.Button("Delete", elem_id="run-delete", min_width=90, scale=0)
     parts["chosen"] = gr.BrowserState("", storage_key="cocktail-run")
     parts["seen"] = gr.State("")
+    parts["of"] = gr.State("")  # the run whose recipe was taken into the form, to branch with what is changed there
     parts["timer"] = gr.Timer(TICK_SEC, active=False)
     return parts
 
@@ -64,14 +66,20 @@ def connect(page: base.Page, parts: dict) -> None:
     state = [parts["chosen"], parts["other"], parts["seen"]]
     fresh = base.SILENT | {"trigger_mode": "once"}
 
-    def tick(chosen, other, seen):
-        return dict(zip(shown, look(chosen, other, seen), strict=True))
+    def seen_by(request, chosen, other, seen=""):
+        # Runs are of whoever may launch them: their messages name paths.
+        hidden = bool(access.refusal(page.models, access.signed_in(request)))
+        found = [] if hidden else run_view.statuses(runs.listed(runs.home()))
+        return dict(zip(shown, look(found, chosen, other, seen), strict=True))
 
-    def again(chosen, other):
-        return dict(zip(shown, look(chosen, other, ""), strict=True))
+    def tick(chosen, other, seen, request: gr.Request):
+        return seen_by(request, chosen, other, seen)
 
-    def choose(other, event: gr.EventData):
-        return again(event.folder, other)
+    def again(chosen, other, request: gr.Request):
+        return seen_by(request, chosen, other)
+
+    def choose(other, request: gr.Request, event: gr.EventData):
+        return seen_by(request, event.folder, other)
 
     def watching(event: gr.SelectData):
         return gr.Timer(active=event.value == "Merge")
@@ -81,10 +89,10 @@ def connect(page: base.Page, parts: dict) -> None:
     parts["other"].input(base.polite(again), state[:2], shown, **base.SILENT)
     page.tabs.select(base.polite(watching), None, parts["timer"], **base.SILENT)
     page.tab.select(base.polite(again), state[:2], shown, **base.SILENT)
-    _connect_actions(page, parts, again, shown)
+    _connect_actions(page, parts, seen_by, shown)
 
 
-def _connect_actions(page: base.Page, parts: dict, again: Callable, shown: list) -> None:
+def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: list) -> None:
     models = page.models
     allowed = access.check
 
@@ -92,31 +100,36 @@ def _connect_actions(page: base.Page, parts: dict, again: Callable, shown: list)
         def acted(chosen, other, request: gr.Request):
             allowed(models, request)
             what(run_of(chosen))
-            return again(chosen, other)
+            return seen_by(request, chosen, other)
 
         return base.polite(acted)
 
     def started(request: gr.Request, text, name, probed, written, other, *form):
         allowed(models, request)
         text = launching.newest(text, written, Form(*form))
-        return again(str(launching.start(text, name, probed).folder), other)
+        return seen_by(request, str(launching.start(text, name, probed).folder), other)
 
     def extended(chosen, kimg, other, request: gr.Request):
         allowed(models, request)
         runs.extend(run_of(chosen), float(kimg or 0))
-        return again(chosen, other)
+        return seen_by(request, chosen, other)
 
-    def branched(chosen, name, text, other, request: gr.Request):
+    def edited(chosen, request: gr.Request):
         allowed(models, request)
-        made = runs.branch(run_of(chosen), named(name))
-        return again(str(made.folder), other) | {parts["recipe"]: made.recipe().to_yaml()}
+        return [*launching.filled(run_of(chosen).recipe().to_yaml()), chosen]
+
+    def branched(chosen, name, text, of, other, request: gr.Request):
+        allowed(models, request)
+        recipe = merge_form.read_text(text) if of == chosen else None
+        made = runs.branch(run_of(chosen), named(name), recipe)
+        return seen_by(request, str(made.folder), other)
 
     def deleted(chosen, sure, other, request: gr.Request):
         allowed(models, request)
         if not sure:
             raise CocktailError("Tick the box first: a run that is deleted is gone, with its result.")
         runs.delete(run_of(chosen))
-        return again("", other) | {parts["sure"]: False}
+        return seen_by(request, "", other) | {parts["sure"]: False}
 
     def opened(chosen, before, request: gr.Request):
         allowed(models, request)
@@ -130,31 +143,33 @@ def _connect_actions(page: base.Page, parts: dict, again: Callable, shown: list)
     asked = [parts[key] for key in ("recipe", "name", "probed", "written", "other")]
     parts["start"].click(base.polite(started), [*asked, *parts["form"]], shown, **base.SILENT)
     parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **base.SILENT)
-    parts["branch"].click(base.polite(branched), [parts["chosen"], parts["branch_name"], parts["recipe"],
-                          parts["other"]], [*shown, parts["recipe"]], **base.SILENT)  # fmt: skip
+    parts["edit"].click(base.polite(edited), parts["chosen"], [*parts["loaded"], parts["of"]], **base.SILENT)
+    parts["branch"].click(base.polite(branched), [parts["chosen"], parts["branch_name"], parts["recipe"], parts["of"],
+                          parts["other"]], shown, **base.SILENT)  # fmt: skip
     parts["delete"].click(base.polite(deleted), [parts["chosen"], parts["sure"], parts["other"]],
                           [*shown, parts["sure"]], **base.SILENT)  # fmt: skip
     parts["open"].click(base.polite(opened), [parts["chosen"], page.opened], [page.model, page.opened, page.tabs],
                         **base.QUIET)  # fmt: skip
 
 
-def look(chosen: str, other: str | None, seen: str) -> list:
+def look(found: Sequence[Status], chosen: str, other: str | None, seen: str) -> list:
     """The values of all that shows a run, in the order in which they are wired; skipped where nothing has changed."""
-    found = run_view.statuses(runs.listed(runs.home()))
     by_folder = {str(status.run.folder): status for status in found}
     # At the first visit, and after a deletion: the run at work, else the newest.
     first = next((s for s in found if s.alive), found[0] if found else None)
     status = by_folder.get(chosen) or first
     folder = str(status.run.folder) if status else ""
-    value = run_view.view(status, found)
-    stamp = json.dumps([value, other])
+    compared = by_folder.get(other or "") if other != folder else None
+    value = run_view.view(status, found, compared)
+    others = [[s.run.name, str(s.run.folder)] for s in found if s is not status]
+    stamp, before = json.dumps([value, others]), json.loads(seen or "[null, null]")
     if stamp == seen:
         return [gr.skip()] * 11
-    compared = by_folder.get(other or "") if other != folder else None
-    others = [(s.run.name, str(s.run.folder)) for s in found if s is not status]
+    # A list that may stand open is not touched while it stays what it was.
+    choices = gr.Dropdown([("nothing", ""), *map(tuple, others)], value=other if compared else "")
     return [
         folder, stamp, value, *_curves(status, compared), *_buttons(status), gr.Accordion(visible=status is not None),
-        gr.Dropdown([("nothing", ""), *others], value=other if compared else ""),
+        choices if others != before[1] else gr.skip(),
     ]  # fmt: skip
 
 
@@ -186,11 +201,11 @@ def run_of(folder: str) -> Run:
 
 
 def result_of(run: Run, must: bool = True) -> str | None:
-    """The reference of what a run has made so far: its result, else its student when it was last saved.
+    """The reference of what a run has made so far: its student when it was last saved, or at rest its result.
 
     Raises: CocktailError where there is nothing yet and there `must` be something.
     """
-    for folder in (run.result, run.latest):
+    for folder in (run.latest, run.result):
         if (folder / "config.json").is_file():
             return str(folder)
     if must:

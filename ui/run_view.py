@@ -33,7 +33,7 @@ def component(elem_id: str, server: list) -> base.gr.HTML:
 
 
 def empty() -> dict:
-    return {"runs": [], "run": None, "blank": BLANK}
+    return {"runs": [], "run": None, "other": None, "blank": BLANK}
 
 
 def statuses(found: Sequence[Run]) -> list[Status]:
@@ -51,9 +51,13 @@ def statuses(found: Sequence[Run]) -> list[Status]:
     return good
 
 
-def view(status: Status | None, others: Sequence[Status]) -> dict:
-    """The component's value: one run whole, and a line for each of all of them."""
-    return {"runs": [_line(other) for other in others], "run": _whole(status) if status else None, "blank": BLANK}
+def view(status: Status | None, others: Sequence[Status], compared: Status | None = None) -> dict:
+    """The component's value: one run whole, pictures of the one that it is compared with, a line for each of all."""
+    beside = None
+    if compared is not None and (frames := _frames(compared)):
+        beside = {"folder": str(compared.run.folder), "name": compared.run.name, "frames": frames}
+    return {"runs": [_line(other) for other in others], "run": _whole(status) if status else None, "other": beside,
+            "blank": BLANK}  # fmt: skip
 
 
 def words(status: Status) -> str:
@@ -110,14 +114,13 @@ def losses(status: Status, other: Status | None = None) -> go.Figure:
     """The losses over the pictures shown."""
     figure = go.Figure()
     for run, dash in ((status, "solid"), *(((other, "dot"),) if other else ())):
-        offsets = _offsets(run)
         for number, name in enumerate(_loss_names(run)):
             x, y = [], []
-            for stage, points in run.losses.items():
-                own = [(offsets[stage] + images / 1000, values[name]) for images, values in points if name in values]
-                if own and stage in offsets:
-                    x += [*(p[0] for p in own), None]  # a gap between stages
-                    y += [*(p[1] for p in own), None]
+            for stage, start in _offsets(run).items():
+                own = [(start + images / 1000, values[name])
+                       for images, values in run.losses.get(stage, ()) if name in values]  # fmt: skip
+                x += [*(p[0] for p in own), None]  # a gap between stages
+                y += [*(p[1] for p in own), None]
             label = name if run is status else f"{name}, {run.run.name}"
             # Logits of both sides are far larger than losses: a click on the legend shows them.
             figure.add_scatter(x=x, y=y, name=label, mode="lines", visible="legendonly" if name in LOGITS else True,
@@ -132,12 +135,14 @@ def _loss_names(status: Status) -> list[str]:
 
 def _framed(figure: go.Figure, status: Status) -> go.Figure:
     """Lines where a stage begins, and room for the legend."""
+    titles = {stage.name: stage.title for stage in status.stages}
     for stage, start in list(_offsets(status).items())[1:]:
         figure.add_vline(x=start, line={"color": charts.FAINT, "width": 1})
-        figure.add_annotation(x=start, y=1, yref="paper", text=stage, showarrow=False, xanchor="left",
+        figure.add_annotation(x=start, y=1, yref="paper", text=titles[stage], showarrow=False, xanchor="left",
                               font={"size": 11, "color": charts.QUIET})  # fmt: skip
     charts.plain(figure, 260, left=56, bottom=40)
-    return figure.update_layout(legend={"orientation": "h", "y": -0.3}, showlegend=True)
+    # What somebody zoomed or switched off stays so while new points come.
+    return figure.update_layout(legend={"orientation": "h", "y": -0.36}, showlegend=True, uirevision=status.run.name)
 
 
 def _offsets(status: Status) -> dict[str, float]:
@@ -170,10 +175,14 @@ def _whole(status: Status) -> dict:
                     "now": at_work and s is current, "kimg": f"{s.images / 1000:.3g} of {s.total / 1000:.3g} kimg"}
                    for s in status.stages],
         "alarms": list(_alarms(status)), "warnings": list(status.warnings),
-        "frames": [{"picture": s.picture.name, "caption": _caption(s)} for s in status.snapshots if s.picture],
-        "average": (status.run.samples / "average.png").is_file(), "classes": list(status.floors),
+        "frames": _frames(status), "average": (status.run.samples / "average.png").is_file(),
         "log": log_tail(status.run), "features": status.features,
     }  # fmt: skip
+
+
+def _frames(status: Status) -> list[dict]:
+    return [{"picture": s.picture.name, "caption": _caption(s), "stage": s.stage, "images": s.images}
+            for s in status.snapshots if s.picture]  # fmt: skip
 
 
 def _caption(snapshot: Snapshot) -> str:
@@ -209,9 +218,12 @@ def _said(entry: dict) -> str:
     if "note" in entry:
         value = entry["value"]
         return f"{at}  {entry['note']}: {value:.4g}" if isinstance(value, float) else f"{at}  {entry['note']}: {value}"
-    for word in ("failed", "stopped", "warning", "session"):
+    for word in ("failed", "stopped", "warning"):
         if word in entry:
-            return f"{at}  {'session began' if word == 'session' else f'{word}: {entry[word]}'}"
+            return f"{at}  {word}: {entry[word]}"
+    for word, said in (("session", "session began"), ("finished", "finished"), ("recipe", "recipe noted")):
+        if word in entry and "plan" not in entry:
+            return f"{at}  {said}"
     return f"{at}  {len(entry.get('plan', []))} stages planned"
 
 

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 
 from cocktail import checkpoints, runs
 from cocktail.gan import new_gan
+from cocktail.methods.cocktail import PRESETS
+from cocktail.recipe import Recipe, Source
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +74,21 @@ def test_the_tab_opens_with_a_working_example(form):
     form.picture("merge-form")
 
 
+def test_a_recipe_that_is_loaded_fills_the_form_and_keeps_its_names(form, pair, tmp_path):
+    sources = tuple(Source(ref, names=(name,)) for ref, name in zip(pair, ("tom", "rex"), strict=True))
+    path = tmp_path / "mine.yaml"
+    path.write_text(Recipe(sources, root=1, seed=7, threads=1, config=PRESETS["small"]).to_yaml())
+    form.page.locator("#tab-merge").get_by_text("Recipe", exact=True).click()
+    with form.page.expect_file_chooser() as chooser:
+        form.page.locator("#merge-load").click()
+    chooser.value.set_files(path)
+    expect(form.page.locator("#merge-names textarea")).to_have_value("tom, rex")
+    form.page.wait_for_timeout(1500)  # for whatever follows the change of the models
+    expect(form.page.locator("#merge-names textarea")).to_have_value("tom, rex")
+    expect(form.page.locator("#merge-root input")).to_have_value(pair[1])
+    expect(form.page.locator("#merge-preset input:checked")).to_have_value("small")
+
+
 def test_two_models_are_merged_from_form_to_editor(form, pair, home):
     choose(form, pair)
     budget(form, root__total_kimg=0.4, warm__stage_kimg=0.8, merge__total_kimg=0.8)
@@ -89,6 +106,9 @@ def test_two_models_are_merged_from_form_to_editor(form, pair, home):
     first_and_last_differ(form)
     expect(form.page.locator("#run-curves .js-plotly-plot")).to_be_visible()
     form.picture("merge-run")
+    branched_and_compared(form, home)
+    form.page.locator(".run-line", has_text="browser merge").get_by_role("button").click()
+    state(form, "finished")
     form.page.locator("#run-open").click()
     expect(form.page.locator("#about .chip")).to_have_text(["cat", "dog"])
     form.see(6)  # three latents, as before, of two classes
@@ -104,7 +124,27 @@ def first_and_last_differ(visitor):
     visitor.drag(".strip-bar input", 0)
     page.wait_for_function("last => document.querySelector('.strip-pair > img').src !== last", arg=last)
     expect(page.locator(".strip-time figcaption")).to_contain_text("0 kimg")
-    expect(page.locator(".strip-average img")).to_have_attribute("src", re.compile("^data:image/png"))
+    expect(page.locator(".strip-beside img")).to_have_attribute("src", re.compile("^data:image/png"))
+
+
+def branched_and_compared(visitor, home):
+    """A branch with another length of merging, with the pictures of the run that it comes from beside its own."""
+    page = visitor.page
+    page.get_by_text("Extend, branch, compare, delete").click()
+    page.locator("#run-edit").click()
+    expect(page.locator("#merge-options input[name='merge.total_kimg']")).to_have_value("0.8")
+    budget(visitor, merge__total_kimg=1.5)
+    page.wait_for_timeout(500)
+    page.locator("#run-branch-name").locator("input, textarea").fill("a branch")
+    page.locator("#run-branch").click()
+    expect(page.locator(".run-title h2")).to_have_text("a branch")
+    state(visitor, "not started")
+    assert runs.Run(home / "a branch").recipe().config.merge.total_kimg == 1.5
+    page.locator("#run-other input").click()
+    page.get_by_role("option", name="browser merge").click()
+    expect(page.locator(".strip-beside span")).to_contain_text("browser merge")
+    expect(page.locator(".strip-beside img")).to_have_attribute("src", re.compile("^data:image/png"))
+    visitor.picture("merge-compared")
 
 
 def test_a_run_is_paused_resumed_and_cancelled_from_the_page(form, pair, home):
