@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["errors", "seeds", "options", "hardware", "ops", "parallel", "images", "pictures", "networks", "gan",
+ORDER = ["errors", "seeds", "words", "options", "hardware", "ops", "parallel", "images", "pictures", "networks", "gan",
          "domains", "sources", "checkpoints", "metrics", "training", "warmstart", "methods", "recipe", "teachers",
          "preflight", "runs", "commands"]  # fmt: skip
 HOUSE = ["cocktail", "editing", "ui", "app"]

@@ -4,6 +4,8 @@ import itertools
 import json
 import random
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -66,9 +68,15 @@ def unlaunched(monkeypatch):
 # --- from outside
 
 
-def test_a_run_is_started_in_a_process_of_its_own_and_found_again(recipe, tmp_path):
-    run = runs.start(replace(recipe, threads=0), tmp_path / "home" / "first")
-    assert runs.read(run.folder).state == "starting" and run.recipe().threads > 0
+def test_a_run_outlives_the_studio_that_started_it_and_is_found_again(recipe, tmp_path):
+    run = runs.Run(tmp_path / "home" / "first")
+    (tmp_path / "recipe.yaml").write_text(replace(recipe, threads=0).to_yaml())
+    started = f"start(Recipe.from_yaml({str(tmp_path / 'recipe.yaml')!r}), {str(run.folder)!r})"
+    script = f"import time; from cocktail import Recipe, start; {started}; print(flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as studio:
+        studio.stdout.readline()
+        assert runs.read(run.folder).state == "starting" and run.recipe().threads > 0
+        studio.kill()
     forked.until(lambda: runs.read(run.folder).state not in runs.states.ALIVE, sec=90)
     status = runs.read(run.folder)
     assert status.state == "finished", (status.message, (run.folder / "output.log").read_text())

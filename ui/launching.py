@@ -8,6 +8,7 @@ import gradio as gr
 from cocktail import runs
 from cocktail.errors import CocktailError
 from cocktail.preflight import check, estimate
+from cocktail.recipe import Recipe
 from cocktail.runs.control import named
 from ui import base, merge_form
 
@@ -27,10 +28,18 @@ def check_steps(text: str) -> Iterator[tuple[str, dict]]:
 
 
 def filled(text: str) -> list:
-    """A recipe's text and the values of the form that gives it: text, what was written, and the form's controls."""
+    """A recipe's text and the form that gives it: text, what was written, what the names are for, the controls."""
     form = merge_form.form_of(merge_form.read_text(text))
     values = vars(form) | {"root": gr.Dropdown(form.refs, value=form.root)}
-    return [text, {"text": "", "loaded": list(form.refs)}, *values.values()]
+    return [text, {}, list(form.refs), *values.values()]
+
+
+def rewritten(text: str, recipe: Recipe) -> str:
+    """The text of a recipe: the one that is there where it says the same, with somebody's comments."""
+    try:
+        return text if merge_form.read_text(text) == recipe else recipe.to_yaml()
+    except CocktailError:
+        return recipe.to_yaml()
 
 
 def newest(text: str, written: dict, form: merge_form.Form) -> str:

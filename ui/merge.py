@@ -13,6 +13,7 @@ from ui import access, base, launching, merge_form, merge_preview, options, run_
 from ui.merge_form import PRESETS, Form, devices, recipe_of
 from ui.models import Models
 
+FORM = "form"  # one change after the other: the answer to an older one never comes last
 LONG = "measuring"  # the concurrency_id of probes: they take seconds, and one at a time measures right
 EXAMPLE = ("bundled/cat", "bundled/dog")
 ROOT_SAMPLES = 300
@@ -79,6 +80,7 @@ def _controls(page: base.Page) -> dict:
     parts["cluster"] = _words("merge-cluster")
     parts["probed"] = gr.State({})
     parts["written"] = gr.State({})  # the recipe's text as the form wrote it last, and the name that it proposed
+    parts["named"] = gr.State(chosen)  # the models that the names are for
     return parts
 
 
@@ -96,29 +98,30 @@ def _default_names(refs: list[str]) -> str:
 def _connect_form(page: base.Page, parts: dict) -> None:
     wired = [parts[name] for name in ("sources", "names", "root", "method", "preset", "options", "seed", "device",
                                       "amp", "threads")]  # fmt: skip
-    quiet = base.SILENT | {"trigger_mode": "always_last"}
+    quiet = base.SILENT | {"trigger_mode": "always_last", "concurrency_id": FORM}
     text, told, name = parts["recipe"], parts["told"], parts["name"]
 
-    def compose(request: gr.Request, now, last, *values):
+    def compose(request: gr.Request, old, now, last, *values):
         form = Form(*values)
         try:
             access.check_refs(page.models, form.refs, request)
             recipe = recipe_of(form)
         except CocktailError as error:
             return {told: launching.plain(str(error))}
-        written = recipe.to_yaml()
+        written = launching.rewritten(old, recipe)
         free = merge_form.free_name(runs.home(), form.names)
-        # A name that somebody typed stays.
+        # A name that somebody typed stays, also one that is being typed while this is on its way.
         called = free if now in ("", last.get("name")) else now
-        return {text: written, told: "", name: called, parts["cluster"]: run_actions.cluster(called),
+        return {text: written, told: "", name: gr.skip() if called == now else called,
+                parts["cluster"]: run_actions.cluster(called),
                 parts["written"]: {"text": written, "name": free}}  # fmt: skip
 
-    def picked(refs, root, last, request: gr.Request):
+    def picked(refs, root, named, request: gr.Request):
         access.check_refs(page.models, refs, request)
-        if refs == last.get("loaded"):  # a recipe that was loaded has set names and root as well
-            return gr.skip(), gr.skip()
+        if refs == named:  # told twice, or of a recipe that was loaded: names and root are theirs already
+            return gr.skip(), gr.skip(), gr.skip()
         chosen = gr.Dropdown(refs, value=root if root in refs else next(iter(refs), None))
-        return _default_names(refs), chosen
+        return _default_names(refs), chosen, refs
 
     def budget(method, preset):
         return options.value(merge_form.preset(method, preset))
@@ -132,23 +135,25 @@ def _connect_form(page: base.Page, parts: dict) -> None:
         return {parts["refusal"]: launching.plain(reason) if reason else "", **buttons}
 
     composed = [text, told, name, parts["cluster"], parts["written"]]
-    parts["form"], parts["loaded"] = wired, [text, parts["written"], *wired]
-    given = [name, parts["written"], *wired]
+    parts["form"], parts["loaded"] = wired, [text, parts["written"], parts["named"], *wired]
+    given = [text, name, parts["written"], *wired]
     page.tab.select(base.polite(greeted), None, [parts[key] for key in ("refusal", "check", "start", "recommend")],
                     **base.SILENT)  # fmt: skip
     looked = [parts["sources"], parts["root"]]
     gr.on([page.tab.select, parts["sources"].change, parts["root"].change], base.polite(shown), looked,
           parts["preview"], **base.NEWEST)  # fmt: skip
-    chosen = [parts["sources"], parts["root"], parts["written"]]
-    parts["sources"].change(base.polite(picked), chosen, [parts["names"], parts["root"]], **quiet).then(
+    chosen = [parts["sources"], parts["root"], parts["named"]]
+    proposed = [parts["names"], parts["root"], parts["named"]]
+    parts["sources"].change(base.polite(picked), chosen, proposed, **quiet).then(
         base.polite(compose), given, composed, **quiet
     )
     gr.on([parts["preset"].input, parts["method"].input], base.polite(budget), [parts["method"], parts["preset"]],
           parts["options"], **quiet).then(base.polite(compose), given, composed, **quiet)  # fmt: skip
-    changed = [parts[key].input for key in ("names", "root", "options", "seed", "device", "amp", "threads")]
-    gr.on(changed, base.polite(compose), given, composed, **quiet)
-    page.blocks.load(base.polite(budget), [parts["method"], parts["preset"]], parts["options"], **base.SILENT).then(
-        base.polite(compose), given, composed, **base.SILENT
+    # Gradio tells of no input that comes with an answer of the server's; of a change it always does.
+    changed = [parts[key].input for key in ("root", "options", "seed", "device", "amp", "threads")]
+    gr.on([parts["names"].change, *changed], base.polite(compose), given, composed, **quiet)
+    page.blocks.load(base.polite(budget), [parts["method"], parts["preset"]], parts["options"], **quiet).then(
+        base.polite(compose), given, composed, **quiet
     )
     again = (base.polite(compose), given, composed)
     _connect_checks(page, parts, again)

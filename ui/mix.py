@@ -1,5 +1,6 @@
 """The tab for style mixing: a grid whose rows give some layers and whose columns give the others."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 import gradio as gr
@@ -119,9 +120,11 @@ def mixed(loaded: Loaded, chosen: dict, sent: object, strengths: Sequence[float]
                for row in down for column in across]  # fmt: skip
     heads = [[_head(item) for item in strip["items"][:MOST]] for strip in (rows, columns)]
     every = amounts(sides, 0, len(sides) - 1, by_group)
+    # The time makes it a new value each time: the browser may have drawn other amounts than those sent last.
     frame = {
         "note": "Each picture is its row's with the chosen layers of its column's. Click one to keep it.",
-        "follow": {"layers": LAYERS, "ref": loaded.ref, "amounts": every},  # assets/sheet.js draws when they change
+        # assets/sheet.js draws when the layers change.
+        "follow": {"layers": LAYERS, "ref": loaded.ref, "amounts": every, "at": time.monotonic_ns()},
     }
     yield from sheet.gather(loaded, recipes, *heads, frame=frame)
 

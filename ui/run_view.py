@@ -13,10 +13,10 @@ from cocktail.errors import CocktailError
 from cocktail.metrics.alarms import alarms
 from cocktail.runs import Run, Status
 from cocktail.runs.reading import Snapshot
+from cocktail.words import size, time_left
 from ui import base, charts, colours
 
 TEMPLATE = '<section class="run" aria-label="Runs"></section>'
-RANGE = (0.85, 1.2)  # what is left is said as a range
 LINES = 12  # of the log
 LOGITS = ("real", "fake")
 AT_REST: dict[Path, tuple[list | None, Status]] = {}  # folder -> when its files changed, and what it told then
@@ -66,17 +66,9 @@ def words(status: Status) -> str:
         more = f" and {len(status.ahead) - 1} more" if status.ahead[1:] else ""
         return f"waiting for {status.ahead[0].name}{more}"
     if status.state == "running" and status.current:
-        return f"{status.current.title}, {100 * status.progress:.0f} %"
+        number = status.stages.index(status.current) + 1
+        return f"{status.current.title}, stage {number} of {len(status.stages)}, {100 * status.progress:.0f} %"
     return STATES[status.state]
-
-
-def duration(sec: float) -> str:
-    """A time still to come as a range, in the unit that suits it: "2 to 3 minutes"."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if sec >= 1.5 * size:
-            low, high = (max(1, round(sec * share / size)) for share in RANGE)
-            return f"{low} to {high} {unit}s" if low < high else f"about {low} {unit}{'s' if low > 1 else ''}"
-    return "less than 2 minutes" if sec > 30 else "less than a minute"
 
 
 def chip(found: Sequence[Status]) -> str:
@@ -85,7 +77,7 @@ def chip(found: Sequence[Status]) -> str:
     if not at_work:
         return ""
     first = next((s for s in at_work if s.state == "running"), at_work[0])
-    left = f", {duration(first.left_sec)} left" if first.left_sec else ""
+    left = f", {time_left(first.left_sec)} left" if first.left_sec else ""
     return f"{len(at_work)} merge{'s' if len(at_work) > 1 else ''}, {100 * first.progress:.0f} %{left}"
 
 
@@ -161,11 +153,11 @@ def _whole(status: Status) -> dict:
     current, at_work = status.current, status.alive and status.state != "waiting"
     facts = []
     if at_work and status.left_sec is not None:
-        facts.append(f"{duration(status.left_sec)} left")
+        facts.append(f"{time_left(status.left_sec)} left")
     if at_work and status.rate:
         facts.append(f"{status.rate:.0f} pictures a second" if status.rate >= 10 else f"{status.rate:.1f} a second")
     if status.memory:
-        facts.append(f"{status.memory / 2**30:.1f} GB at the peak")
+        facts.append(f"{size(status.memory)} at the peak")
     worked = sum(stage.sec for stage in status.stages)
     if worked:
         facts.append(f"{worked / 60:.1f} minutes of work")

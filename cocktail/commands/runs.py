@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cocktail import runs
+from cocktail import runs, words
 from cocktail.commands.base import register, table
 from cocktail.errors import CocktailError
 from cocktail.runs import Run, Status
@@ -118,8 +118,7 @@ def _left(status: Status) -> str | None:
     """The time left in words; None where it is not known, or nobody works on it."""
     if not status.alive or status.left_sec is None:
         return None
-    minutes = status.left_sec / 60
-    return f"{minutes / 60:.1f} h" if minutes >= 90 else f"{minutes:.0f} min" if minutes >= 1.5 else "1 min"
+    return words.time_left(status.left_sec)
 
 
 def _described(status: Status) -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from cocktail import hardware
+from cocktail import hardware, words
 from cocktail.gan import Gan
 from cocktail.methods.alignment import with_latents
 from cocktail.methods.cocktail import prepare_root
@@ -49,9 +49,10 @@ class Estimate:
 
     def words(self) -> str:
         """For people: "about 2 to 3 minutes, 0.4 GB of memory, 60 MB on disk"."""
-        text = f"about {_duration(*self.total_sec)}, {_size(self.memory_bytes)} of memory, "
-        text += f"{_size(self.disk_bytes)} on disk"
-        return text + (f", where only {_size(self.free_bytes)} is free" if self.free_bytes < self.disk_bytes else "")
+        text = f"about {words.duration(*self.total_sec)}, {words.size(self.memory_bytes)} of memory, "
+        text += f"{words.size(self.disk_bytes)} on disk"
+        short = self.free_bytes < self.disk_bytes
+        return text + (f", where only {words.size(self.free_bytes)} is free" if short else "")
 
 
 class _Quiet:
@@ -188,14 +189,3 @@ def _free(folder: Path) -> int:
     """Bytes left on the disk that a folder, which need not exist yet, is or will be on."""
     folder = folder.expanduser().absolute()
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
-
-
-def _duration(low: float, high: float) -> str:
-    units = ((86400, "day"), (3600, "hour"), (60, "minute"))
-    unit, name = next(((u, n) for u, n in units if low >= 1.5 * u), (1, "second"))
-    first, last = (max(1, round(value / unit)) for value in (low, high))
-    return f"{first} to {last} {name}s" if first < last else f"{last} {name}{'s' if last > 1 else ''}"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(1, round(count / 1e6))} MB"
