@@ -94,7 +94,7 @@ def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 for entry in sorted(archive.infolist(), key=lambda e: e.filename):
                     if _is_picture(Path(entry.filename)):
                         yield entry.filename, partial(_unpack, archive, entry)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OSError) as error:
             raise CocktailError(f"{path} is a broken zip ({error}). Make it again.") from error
     else:
         raise CocktailError(
@@ -126,7 +126,7 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         raise CocktailError(f"{name} has {entry.file_size:,} bytes; at most {MAX_BYTES:,}. Remove it.")
     try:
         return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OSError) as error:
         raise CocktailError(f"{name} cannot be unpacked ({error}). Make the zip again.") from error
 
 

@@ -256,6 +256,16 @@ def pixels(source):
     return source.pools[0][:, :, 4, 4].tolist()
 
 
+def test_a_zip_that_asks_for_a_version_nobody_has_is_called_broken(tmp_path):
+    path = write_zip(tmp_path / "pets.zip", {"a.png": b"x" * 100})
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 6] = 200  # version needed to extract
+    path.write_bytes(bytes(data))
+    with pytest.raises(CocktailError, match="pets.zip"):
+        FolderSource(path, 8)
+
+
 def test_folder_and_zip_give_the_same_pictures_in_the_order_of_their_names(tmp_path):
     files = {"b/x.png": encoded(flat(GREEN)), "a.jpg": encoded(flat(BLUE), "jpeg", quality=100),
              "notes.txt": b"no picture", "c.WEBP": encoded(flat(RED), "webp", lossless=True)}  # fmt: skip

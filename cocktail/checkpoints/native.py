@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cocktail.checkpoints import assemble, formats, modelcard
+from cocktail.checkpoints import assemble, content, formats, modelcard
 from cocktail.checkpoints.files import write_atomically, write_text
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
@@ -111,6 +111,12 @@ def read_config(folder: str | Path) -> dict:
 def is_folder(path: Path) -> bool:
     """Tells a native folder from one that holds something else."""
     return path.is_dir() and ((path / CONFIG).exists() or (path / WEIGHTS).exists())
+
+
+def is_file(path: Path) -> bool:
+    """Tells a safetensors file by its content; one that was cut short counts by its name, and is called damaged."""
+    kind = content.kind(path)
+    return kind == "safetensors" or (path.suffix == ".safetensors" and kind in ("empty", "unknown"))
 
 
 def _store(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
@@ -214,4 +220,4 @@ def _check(stored: safe_open, networks: dict[str, nn.Module], where: str) -> Non
 
 
 formats.register(f"a native folder ({CONFIG}, {WEIGHTS})", is_folder, load_folder)
-formats.register("a .safetensors file", lambda path: path.suffix == ".safetensors" and path.is_file(), load_file)
+formats.register("a .safetensors file", is_file, load_file)

@@ -78,7 +78,8 @@ class MinibatchStd(nn.Module):
     section 3, where it is one).
 
     float [N, C, H, W] -> float [N, C + parts, H, W]. The group is the largest divisor of N up to `group_size`, its
-    members N/group apart; the deviation is averaged over a part's channels and all pixels.
+    members N/group apart; the deviation is averaged over a part's channels and all pixels. Without parts nothing is
+    appended.
     """
 
     def __init__(self, group_size: int, parts: int = 1):
@@ -86,6 +87,8 @@ class MinibatchStd(nn.Module):
         self.group_size, self.parts = group_size, parts
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.parts:
+            return x
         n, c, h, w = x.shape
         group = ops.group_size(n, self.group_size)
         grouped = x.reshape(group, n // group, self.parts, c // self.parts, h, w)

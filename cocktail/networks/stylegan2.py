@@ -89,14 +89,16 @@ class DiscriminatorConfig:
     mapping_layers: int = 8
     mapping_lr_multiplier: float = 0.01
     mbstd_group_size: int = field(default=4, metadata={"help": "batch members that share a standard deviation"})
-    mbstd_num_channels: int = field(default=1, metadata={"help": "channels of minibatch standard deviation"})
+    mbstd_num_channels: int = field(default=1, metadata={"help": "channels of minibatch standard deviation, 0 = none"})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         object.__setattr__(self, "resample_filter", tuple(self.resample_filter))
         _check_common(self)
         check_range(self, cmap_dim=(0, 8192), mapping_layers=(1, 64), mapping_lr_multiplier=(1e-6, 100),
-                    mbstd_group_size=(1, 4096), conv_clamp=(0, 1e9))  # fmt: skip
+                    mbstd_group_size=(1, 4096), mbstd_num_channels=(0, MAX_CHANNELS), conv_clamp=(0, 1e9))  # fmt: skip
+        if self.mbstd_num_channels and _channels(self, 4) % self.mbstd_num_channels:
+            raise CocktailError(f"mbstd_num_channels {self.mbstd_num_channels} does not divide the channels at 4 px.")
         if self.architecture not in ("resnet", "skip", "orig"):
             raise CocktailError(f"discriminator architecture is {self.architecture!r}; known: resnet, skip, orig.")
 
