@@ -113,6 +113,8 @@ class Trainer:
         part, state = self.half, self.state
         c = self._one_hot(part.take(labels[: part.size]))
         ws = self._codes(self._latents(part), c, part)
+        if not ws.requires_grad:  # without a mapping network and classes the code is z itself
+            ws.requires_grad_()
         images = self._draw(ws, part)
         noise = parallel.randn(part.rng(state.noise_rng), *images.shape, device=self.device)
         penalty, state.path_length = path_length_penalty(images, ws, state.path_length, noise, self.team)
