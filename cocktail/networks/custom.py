@@ -77,14 +77,14 @@ class Generator(nn.Module):
         and no `cutoff`.
         """
         if self.embed is None:
-            e = z.new_zeros(len(z), self.config.embed_dim)
+            e = z.new_zeros(z.shape[0], self.config.embed_dim)
         else:
             e = ops.normalize_second_moment(self.embed(c.float()))
         return torch.cat([ops.normalize_second_moment(z.float()) * truncation, e], dim=1)[:, None]
 
     def synthesize(self, ws: Tensor, noise_mode: str = "const", rng: torch.Generator | RowsRng | None = None) -> Tensor:
         """ws float32 [N, 1, w_dim] -> pictures float32 [N, 3, H, W]; without noise inputs every mode is the same."""
-        x = self.input(ws[:, 0]).reshape(len(ws), -1, 4, 4).contiguous(memory_format=torch.channels_last)
+        x = self.input(ws[:, 0]).reshape(ws.shape[0], -1, 4, 4).contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = ops.normalize_second_moment(conv(F.interpolate(x, scale_factor=2, mode="nearest")))
         return self.rgb(x)
