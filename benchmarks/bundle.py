@@ -7,26 +7,24 @@ saved. `python -m benchmarks.bundle face cat` runs some of them. Work goes to ru
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from benchmarks import bundle_report
+from benchmarks.training import SOURCE, follow
 from cocktail import checkpoints, domains, runs
 from cocktail.gan import Gan, new_gan
 from cocktail.hardware import available_threads
 from cocktail.images import to_uint8
-from cocktail.methods.cocktail import PRESETS, SMALL
+from cocktail.methods.cocktail import PRESETS
 from cocktail.metrics.evaluate import evaluate
 from cocktail.metrics.features import OracleFeatures
 from cocktail.metrics.references import DrawnDomains
 from cocktail.recipe import Recipe, Source
 from cocktail.sources import DomainSource, GanSource
-from cocktail.training import Progress
 from cocktail.warmstart import WarmStartConfig
 from editing import direction_files, encoder, labelling
 from editing.directions import Direction
@@ -55,7 +53,6 @@ DIRECTIONS = {
     "step aside": ("face", "x"), "backdrop": ("face", "background"), "complexion": ("face", "tone"),
     "glasses": ("face", "glasses"),
 }  # fmt: skip
-SOURCE = replace(SMALL, total_kimg=40.0, lr=0.001, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0)
 
 
 def train(name: str, folder: Path) -> None:
@@ -68,7 +65,7 @@ def train(name: str, folder: Path) -> None:
     config = replace(SOURCE, seed=seed)
     warm = replace(WARM, seed=seed, contrast_weight=CONTRAST_WEIGHT if contrasts else 0.0)
     steps = runs.train_source(student, source, config, folder, description, folder.exists(), threads=1, warm=warm)
-    gan = _follow(steps, name)
+    gan = follow(steps, name)
     gan.card |= {"description": f"StyleGAN2 of the drawn domain {name}, trained from drawings.", "licence": LICENCE}
     checkpoints.save(gan, checkpoints.ASSETS / name)
 
@@ -78,22 +75,10 @@ def merge(folder: Path) -> None:
     sources = tuple(Source(f"bundled/{name}", names=(name,)) for name in domains.names())
     root = domains.names().index(ROOT)
     recipe = Recipe(sources, root=root, seed=1, threads=available_threads(), config=PRESETS["small"])
-    gan = _follow(runs.execute(recipe, folder, folder.exists()), UNION)
+    gan = follow(runs.execute(recipe, folder, folder.exists()), UNION)
     gan.card["licence"] = LICENCE
     checkpoints.save(gan, checkpoints.ASSETS / UNION)
     bundle_report.keep(folder / "samples" / "average.png")
-
-
-def _follow(steps: Iterator[Progress], name: str) -> Gan:
-    with tqdm(desc=name, unit="img", mininterval=10) as bar:
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as finished:
-                return finished.value
-            bar.set_description(f"{name} {progress.stage}", refresh=False)
-            bar.total = progress.total_images
-            bar.update(progress.images - bar.n)
 
 
 def equip() -> None:

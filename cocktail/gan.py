@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -64,12 +65,12 @@ class Gan:
 
     @property
     def device(self) -> torch.device:
-        return next(self.generator.parameters()).device
+        return device_of(self.generator)
 
     @property
     def num_parameters(self) -> int:
-        """Of the generator: the part that is needed to draw."""
-        return sum(p.numel() for p in self.generator.parameters())
+        """Of the generator: the part that is needed to draw. One that is a file says how many are in it."""
+        return sum(p.numel() for p in self.generator.parameters()) or getattr(self.generator.config, "weights", 0)
 
     def class_index(self, label: str | int | None) -> int | None:
         """The position of a class given by name or number; None for an unconditional model.
@@ -189,6 +190,11 @@ class Gan:
         generator = self.generator.with_classes(len(classes), rng, **options)
         discriminator = self.discriminator.with_classes(len(classes), rng) if self.discriminator is not None else None
         return replace(self, generator=generator, discriminator=discriminator, classes=classes, card=dict(self.card))
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's tensors are; one that is a file has no parameters, but buffers."""
+    return next(chain(network.parameters(), network.buffers())).device
 
 
 def new_gan(architecture: str, generator: dict, discriminator: dict, classes: Sequence[str] = (), seed: int = 0) -> Gan:

@@ -12,10 +12,11 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.methods.registry import Teacher
 from cocktail.recipe import Source
-from cocktail.sources import FolderSource, GanSource
+from cocktail.sources import FolderSource, GanSource, ImageSource
 
 MAX_NAME = 50  # characters; a class gives its name to a folder
 LEAST_PICTURES = 10
+PICTURES_PX = 64  # of a folder or zip, where nobody says another resolution
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,17 @@ def teacher(source: Source, device: str) -> Teacher:
     return found
 
 
+def load_source(ref: str | Path, resolution: int | None = None) -> ImageSource:
+    """Whatever can give pictures, and be learned from: any model, also one that can do no more, or a folder or zip.
+
+    resolution: of its pictures in px, default the model's own, of a folder or zip 64.
+
+    Raises: CocktailError as `teacher`.
+    """
+    found = teacher(Source(str(ref)), "cpu")
+    return found.source(resolution or (found.gan.resolution if found.gan else PICTURES_PX))
+
+
 def pictures_at(ref: str) -> Path | None:
     """The folder or zip of pictures that a reference means, None where it means a model; cheap.
 
@@ -104,6 +116,12 @@ def pictures_at(ref: str) -> Path | None:
         f"{path} holds neither a model nor pictures. Expected {', '.join(known.title for known in FORMATS)}, or a "
         f"folder or zip with files ending in {', '.join(pictures.SUFFIXES)}."
     )
+
+
+def spoken(ref: str) -> str:
+    """What a class is called that no model names: the end of the reference, without revision or suffix."""
+    path = Path(ref)
+    return (path.parent.name if path.name in ("result", "latest") else path.stem).partition("@")[0] or "image"
 
 
 def fingerprint(gan: Gan) -> str:
@@ -130,7 +148,7 @@ def _model(source: Source, device: str) -> ModelTeacher:
     picks = source.classes or gan.classes
     for pick in picks:
         gan.class_index(pick)
-    names = source.names or picks or (Path(source.ref).stem,)
+    names = source.names or picks or (spoken(source.ref),)
     if len(names) != max(1, len(picks)):
         raise CocktailError(f"{source.ref}: {len(names)} names for {max(1, len(picks))} classes; give one each.")
     return ModelTeacher(gan, tuple(picks), tuple(names))

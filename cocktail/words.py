@@ -18,4 +18,6 @@ def time_left(sec: float) -> str:
 
 def size(count: int) -> str:
     """Bytes: "60 MB"."""
+    if count < 5e5:
+        return f"{max(1, round(count / 1e3))} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(1, round(count / 1e6))} MB"

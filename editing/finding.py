@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from cocktail.errors import CocktailError
+from cocktail.gan import device_of
 from cocktail.networks.layers import FullyConnectedLayer
 
 Layers = tuple[int, int]  # first and last layer of w+, inclusive, counted from 0
@@ -188,7 +189,7 @@ def _linear_maps(generator: nn.Module) -> list[tuple[int, Tensor]]:
     Found by drawing one picture and watching what each map is fed, so that no architecture need be known.
     """
     shape, rng = (1, generator.num_ws, generator.w_dim), torch.Generator().manual_seed(0)
-    ws = torch.randn(shape, generator=rng).to(next(generator.parameters()).device)
+    ws = torch.randn(shape, generator=rng).to(device_of(generator))
     found = []
 
     def watch(module: FullyConnectedLayer, inputs: tuple[Tensor, ...]) -> None:
@@ -207,7 +208,7 @@ def _linear_maps(generator: nn.Module) -> list[tuple[int, Tensor]]:
 @torch.no_grad()
 def _moved_by_z(generator: nn.Module) -> Tensor:
     """1 where an entry of w differs among latents of one class, else 0: float64 [w_dim]."""
-    rng, device = torch.Generator().manual_seed(0), next(generator.parameters()).device
+    rng, device = torch.Generator().manual_seed(0), device_of(generator)
     z = torch.randn(PROBES, generator.z_dim, generator=rng).to(device)
     c = torch.eye(generator.c_dim, device=device)[:1].repeat(PROBES, 1) if generator.c_dim else None
     w = generator.map(z, c)[:, 0].double().cpu()

@@ -1,7 +1,11 @@
 """Tiny networks and threads for the tests of training, merging and runs."""
 
+import os
+
 import pytest
 import torch
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test asks the real Hub
 
 from cocktail import checkpoints
 from cocktail.gan import Gan, new_gan
@@ -59,11 +63,11 @@ def _threads():
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_runs(tmp_path_factory):
-    """Runs of the tests, those in other processes too, neither wait for what this machine trains nor are listed with
-    it."""
+    """What the tests run and import, in other processes too, neither waits for what this machine trains nor is listed
+    with it."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("own")
-        for name in ("queue", "runs"):
+        for name in ("queue", "runs", "models"):
             patch.setenv(f"COCKTAIL_{name.upper()}", str(folder / name))
         yield folder
 

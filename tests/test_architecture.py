@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = ["errors", "seeds", "words", "options", "hardware", "ops", "parallel", "images", "pictures", "networks", "gan",
-         "domains", "sources", "checkpoints", "metrics", "training", "warmstart", "methods", "recipe", "teachers",
-         "preflight", "runs", "commands"]  # fmt: skip
+         "domains", "sources", "checkpoints", "export", "metrics", "training", "warmstart", "methods", "recipe",
+         "teachers", "preflight", "runs", "commands"]  # fmt: skip
 HOUSE = ["cocktail", "editing", "ui", "app"]
 ENGINE_NEEDS = {"torch", "filelock", "numpy", "PIL", "safetensors", "scipy", "sklearn", "yaml", "cocktail"}
 OUTSIDE = {ROOT / "cocktail" / "__main__.py", ROOT / "cocktail" / "__init__.py"}

@@ -56,6 +56,7 @@ def test_the_union_is_as_large_as_a_source_but_for_its_classes(union):
     assert union.num_parameters < 1.05 * source.num_parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SOURCES, "union"])
 def test_a_bundled_model_reaches_its_recorded_scores(name):
     gan = checkpoints.load(f"bundled/{name}")

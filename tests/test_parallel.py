@@ -246,6 +246,7 @@ def test_both_processes_have_the_same_state_to_the_bit(both, case):
     assert [name for name, value in first["state"].items() if not torch.equal(value, second["state"][name])] == []
 
 
+@pytest.mark.slow
 @needs_accelerate
 def test_two_processes_go_on_to_the_bit_from_what_the_main_one_saved(folder, both):
     for found, whole in zip(by_accelerate(folder, "resume"), both, strict=True):

@@ -9,7 +9,7 @@ from cocktail import checkpoints
 from cocktail.errors import CocktailError
 from cocktail.recipe import Source
 from cocktail.sources import FolderSource
-from cocktail.teachers import described, fingerprint, pictures_at, teacher
+from cocktail.teachers import described, fingerprint, load_source, pictures_at, teacher
 from tests.drawn import drawn
 
 
@@ -134,7 +134,7 @@ def test_pictures_are_one_class_with_one_name(foxes, classes, names, message):
     "count, other, message",
     [
         (9, None, "9 pictures; a class needs 10 or more"),
-        (0, None, "neither a model nor pictures. Expected a native folder .* or a folder or zip with files .*png"),
+        (0, None, "neither a model nor pictures. Expected .*a native folder .* or a folder or zip with files .*png"),
         (0, "a.txt", "neither a model nor pictures"),
         (12, "recipe.yaml", "is a run without a result yet. Finish it, or name its folder latest/"),
     ],
@@ -146,6 +146,15 @@ def test_a_folder_that_serves_for_nothing_is_refused(tmp_path, count, other, mes
         (folder / other).write_text("")
     with pytest.raises(CocktailError, match=message):
         teacher(Source(str(folder)), "cpu")
+
+
+def test_a_model_or_pictures_are_a_source_by_their_reference(refs, foxes):
+    labels, rng = torch.tensor([0, 1, 1]), torch.Generator().manual_seed(0)
+    pets = load_source(refs["pets"], 16)
+    assert pets.classes == ("dog", "cow") and pets.sample_class(labels, rng).shape == (3, 3, 16, 16)
+    assert load_source(refs["cat"]).resolution == 8
+    shown = load_source(foxes)
+    assert shown.sample_class(labels * 0, rng).shape == (3, 3, 64, 64)
 
 
 def test_a_broken_picture_is_named_when_pictures_are_taken(tmp_path):

@@ -33,13 +33,13 @@ from editing.latents import codes, draw, render
 from editing.recipes import PictureRecipe, Recipe, from_png, read
 from ui import (
     base,
+    cards,
     colours,
     direction_list,
     find,
     interpolate,
     invert,
     layers,
-    library,
     live,
     merge,
     mix,
@@ -287,7 +287,7 @@ def test_the_painter_never_raises(models, loaded, monkeypatch):
     def broken(*_):
         raise RuntimeError("out of memory at 0x7f00")
 
-    monkeypatch.setattr(ui.models, "draw", broken)
+    monkeypatch.setattr(ui.space, "draw", broken)
     answer = paint({"ref": loaded.ref, "recipes": good})
     assert "A fault of this program" in answer["error"] and "0x7f00" not in answer["error"]
 
@@ -648,7 +648,7 @@ def test_a_card_shows_what_a_model_says_of_itself_and_trusts_none_of_it(models, 
     evil = "<script>alert(1)</script>"
     path = write(tmp_path / "evil", classes=("cat", "<b>"), title=evil, description=evil, licence=evil, parents=[evil],
                  scores={"<b>": {"frechet": 1.5, "floor": 0.25}}, recipe={"method": evil})  # fmt: skip
-    made = library.card(models.get(str(path)))
+    made = cards.card(models.get(str(path)))
     assert "<script" not in made and "<b>" not in made and "onerror" not in made
     for words in ("16 × 16", "1.5", "0.25", "floor", "Recipe", "&lt;b&gt;"):
         assert words in made
@@ -657,21 +657,21 @@ def test_a_card_shows_what_a_model_says_of_itself_and_trusts_none_of_it(models, 
 
 def test_a_card_names_the_models_that_a_merge_was_made_from(models, tmp_path):
     parents = [{"ref": "bundled/cat", "classes": ["cat"], "licence": "mit"}, {"ref": "/home/me/pug"}, "me/owl"]
-    made = library.card(models.get(str(write(tmp_path / "merged", parents=parents))))
+    made = cards.card(models.get(str(write(tmp_path / "merged", parents=parents))))
     assert "<dt>Made from</dt><dd>cat, pug, owl</dd>" in made and "/home" not in made.split("<details>")[0]
 
 
 def test_a_card_survives_nonsense_in_its_model_card(models, tmp_path):
     path = write(tmp_path / "odd", scores=[1, 2], parents=None, images_seen="many", recipe=3)
-    assert "<article" in library.card(models.get(str(path)))
+    assert "<article" in cards.card(models.get(str(path)))
 
 
 def test_a_broken_model_gets_a_card_that_says_why_and_no_models_an_advice(models, folder, tmp_path):
     torn = shutil.copytree(folder, tmp_path / "torn")
     (torn / "model.safetensors").write_bytes(b"short")
-    made = library.gallery(models, [str(torn), str(folder)])
+    made = cards.gallery(models, [str(torn), str(folder)])
     assert "damaged" in made and "Mine" in made
-    assert "No models yet" in library.gallery(models, [])
+    assert "No models yet" in cards.gallery(models, [])
 
 
 # Frame
@@ -737,9 +737,9 @@ def test_every_event_but_sampling_is_private(models):
     assert beside.pop(merge.LONG) == {"recommended", "checked"}, "what is measured, one at a time"
     # The others read folders and texts, and run no model.
     assert {name for names in beside.values() for name in names} == {
-        "<lambda>", "acted", "again", "branched", "budget", "cancelled", "choose", "compose", "deleted", "edited",
-        "extended", "greeted",
-        "picked", "recipe_loaded", "save", "started", "tick", "watching",
+        "<lambda>", "acted", "again", "branched", "budget", "cancelled", "choose", "cleared", "compose",
+        "deleted", "edited", "extended", "fetched", "greeted",
+        "picked", "recipe_loaded", "save", "started", "table", "tick", "watching",
     }  # fmt: skip
 
 

@@ -26,6 +26,8 @@ def test_a_span_is_said_once_where_both_ends_are_the_same(low, high, said):
     assert words.duration(low, high) == said
 
 
-@pytest.mark.parametrize("count, said", [(1, "1 MB"), (60_000_000, "60 MB"), (2**30, "1.1 GB")])
+@pytest.mark.parametrize(
+    "count, said", [(1, "1 kB"), (40_300, "40 kB"), (800_000, "1 MB"), (60_000_000, "60 MB"), (2**30, "1.1 GB")]
+)
 def test_sizes(count, said):
     assert words.size(count) == said

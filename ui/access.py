@@ -21,7 +21,10 @@ def door() -> None:
 def refusal(models: Models, user: str | None) -> str:
     """Why this visitor may not launch anything, as a sentence; "" where they may. `user` is who signed in."""
     if os.environ.get(ZERO):
-        return "Merging is off here: this Space runs on ZeroGPU, whose minutes a day are for drawing."
+        return (
+            "Merging is off here: this Space runs on ZeroGPU, whose minutes a day are for drawing. Duplicate it onto "
+            "hardware of your own to merge."
+        )
     if not models.public:
         return ""
     owner = os.environ.get(OWNER)

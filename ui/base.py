@@ -6,8 +6,9 @@ import html
 import inspect
 import logging
 import random
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import gradio as gr
@@ -43,6 +44,7 @@ class Page:
     visitor: gr.BrowserState  # the key of the visitor's shelf
     shelf: gr.HTML
     deliver: gr.HTML  # a value set here is saved as a file by the browser
+    shared: dict = field(default_factory=dict)  # components of one tab that another one sets, by elem_id
     tab: gr.Tab | None = None  # the one that is being built
 
 
@@ -133,6 +135,11 @@ def at_first(values: dict, states: Iterable[dict]) -> Iterator[dict]:
 def delivery(name: str, data: bytes, kind: str) -> dict:
     """A value of the page's `deliver` component: the browser saves the bytes, of that media type, under that name."""
     return {"name": name, "data": base64.b64encode(data).decode(), "kind": kind, "nonce": random.random()}
+
+
+def file_stem(ref: str) -> str:
+    """A reference as the beginning of a file's name."""
+    return re.sub(r"[^\w.+-]+", "-", short_name(ref)).strip(".-") or "model"
 
 
 def data_uri(data: bytes, kind: str) -> str:

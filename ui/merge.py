@@ -9,7 +9,7 @@ from cocktail.errors import CocktailError
 from cocktail.metrics.recommend import recommend
 from cocktail.sources import GanSource
 from cocktail.teachers import pictures_at
-from ui import access, base, launching, merge_form, merge_preview, options, run_actions
+from ui import access, base, launching, merge_form, merge_preview, options, run_actions, space
 from ui.merge_form import PRESETS, Form, devices, recipe_of
 from ui.models import Models
 
@@ -44,6 +44,7 @@ def _controls(page: base.Page) -> dict:
         "names": gr.Textbox(_default_names(chosen), label="Names of their classes", elem_id="merge-names",
                             max_lines=2, info="In this order, with commas between them; a dash leaves a class out."),
     }  # fmt: skip
+    page.shared["merge-sources"] = parts["sources"]
     with gr.Row(elem_classes="joined", equal_height=True):
         # Gradio refuses a value that the list, which follows the models, lacks for an instant; `recipe_of` checks it.
         parts["root"] = gr.Dropdown(chosen, value=chosen[0] if chosen else None, label="2  Root", elem_id="merge-root",
@@ -132,7 +133,8 @@ def _connect_form(page: base.Page, parts: dict) -> None:
     def greeted(request: gr.Request):
         reason = access.refusal(page.models, access.signed_in(request))
         buttons = {parts[key]: gr.Button(interactive=not reason) for key in ("check", "start", "recommend")}
-        return {parts["refusal"]: launching.plain(reason) if reason else "", **buttons}
+        why = f"{launching.plain(reason)}<p>{space.duplicate()}</p>" if reason else ""
+        return {parts["refusal"]: why, **buttons}
 
     composed = [text, told, name, parts["cluster"], parts["written"]]
     parts["form"], parts["loaded"] = wired, [text, parts["written"], parts["named"], *wired]

@@ -11,12 +11,13 @@ import torch
 import yaml
 
 from cocktail import checkpoints
+from cocktail.checkpoints import hub
 from cocktail.errors import CocktailError
 from cocktail.methods.registry import METHODS, get
 from cocktail.metrics.recommend import Recommendation
 from cocktail.preflight import Finding
 from cocktail.recipe import Recipe, Source
-from cocktail.teachers import pictures_at
+from cocktail.teachers import pictures_at, spoken
 from ui import options
 
 PRESETS = [("Try it", "try"), ("Good", "small"), ("Paper", "paper")]
@@ -191,10 +192,8 @@ def _known_names(ref: str) -> tuple[str, ...]:
     shown = pictures_at(ref)
     if shown is not None:
         return (shown.resolve().stem,)
-    path = checkpoints.locate(ref)
-    gan = checkpoints.load(ref)
-    named = path.parent.name if path.name in ("result", "latest") else path.stem
-    return gan.classes or (named,)
+    # The form asks at every change: a model of the Hub is looked up once, and then known by its place on the disk.
+    return checkpoints.load(checkpoints.locate(ref) if hub.is_name(ref) else ref).classes or (spoken(ref),)
 
 
 def _names(source: Source) -> list[str]:

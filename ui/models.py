@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from cocktail import checkpoints
+from cocktail.checkpoints import importing
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from editing.latents import draw
 from editing.recipes import Recipe, fingerprint, model_name
-from ui import sharing
+from ui import sharing, space
 
 BUNDLED = "bundled/"
 DEFAULT = "bundled/union"
@@ -34,8 +34,7 @@ class Loaded:
         """The one picture of a recipe of this model, uint8 [1, 3, H, W] on the CPU; one is drawn at a time."""
         with DRAWING:
             sharing.apply()
-            (found,) = draw(self.gan, recipe)
-        return found
+            return space.picture(self.gan, recipe, self.ref, self.fingerprint)
 
     @property
     def title(self) -> str:
@@ -67,7 +66,13 @@ class Models:
         """References that every visitor may choose from, the one to open first in front."""
         bundled = [BUNDLED + name for name in checkpoints.bundled()]
         bundled.sort(key=lambda ref: ref != DEFAULT)
-        return list(dict.fromkeys([*self.given, *bundled]))
+        imported = [] if self.public else importing.models()
+        return list(dict.fromkeys([*self.given, *bundled, *imported]))
+
+    def stamp(self, ref: str) -> tuple:
+        """What is equal as long as a model's files are: its path, their names, sizes and times. Raises: as `locate`."""
+        path = checkpoints.locate(ref).resolve()
+        return str(path), _stamp(path)
 
     def get(self, ref: str | None) -> Loaded:
         """The model of a reference, loaded now unless it is in memory.
@@ -78,8 +83,7 @@ class Models:
             raise CocktailError("No model is open. Go to the Library and open one.")
         if self.public and ref not in (*self.refs(), *self._merged):
             raise CocktailError("This page is public: it opens its own models only. Run the app at home to open yours.")
-        path = checkpoints.locate(ref).resolve()
-        key = (str(path), _stamp(path))
+        key = self.stamp(ref)
         with self._lock:
             if key not in self._loaded:
                 gan = checkpoints.load(ref).to(self.device)
@@ -117,6 +121,8 @@ def short_name(ref: str) -> str:
 
 
 def best_device() -> torch.device:
+    if space.on_zero():  # its GPU is lent for a picture at a time
+        return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -10,7 +10,7 @@ from cocktail import runs
 from cocktail.errors import CocktailError
 from cocktail.runs import Run, Status
 from cocktail.runs.control import named
-from ui import access, base, launching, library, merge_form, run_view
+from ui import access, base, launching, merge_form, opening, run_view
 from ui.merge_form import Form
 
 TICK_SEC = 2.0
@@ -135,7 +135,7 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
         allowed(models, request)
         ref = result_of(run_of(chosen))
         models.allow(ref)
-        return library.visit(models, ref, before)
+        return opening.visit(models, ref, before)
 
     state = [parts["chosen"], parts["other"]]
     for key, what in (("pause", runs.pause), ("resume", runs.resume), ("cancel", runs.cancel)):

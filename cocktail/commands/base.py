@@ -9,7 +9,7 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from cocktail.errors import CocktailError
 
-MODEL_HELP = "bundled/NAME, a folder, or a .safetensors file"
+MODEL_HELP = "bundled/NAME, zoo/NAME, a path, or user/repo of the Hub"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,11 +34,11 @@ MIN_POOL, MAX_POOL = 500, 20_000  # drawings
 def _options(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", metavar="SOURCE", help="a drawn domain (face, cat, dog, car), or a folder or zip")
     add_run_options(command)
-    known = tuple(ARCHITECTURES)
+    known = tuple(name for name, kind in ARCHITECTURES.items() if kind.root)
     command.add_argument("--architecture", choices=known, default="stylegan2", help="(default: %(default)s)")
     command.add_argument("--resolution", type=int, default=64, help="pixels, a power of two (default: %(default)s)")
     for part in ("generator", "discriminator"):
-        known = {kind.name: _fields(getattr(kind, part + "_config")) for kind in ARCHITECTURES.values()}
+        known = {kind.name: _fields(getattr(kind, part + "_config")) for kind in ARCHITECTURES.values() if kind.root}
         text = "fields of its config. " + "; ".join(f"{name}: {', '.join(fields)}" for name, fields in known.items())
         command.add_argument(f"--{part}", nargs="+", default=[], metavar="FIELD=VALUE", help=text)
     command.add_argument("--warm-kimg", nargs="+", type=float, default=[], metavar="KIMG",

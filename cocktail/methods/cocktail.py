@@ -9,7 +9,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan, average, new_gan, weight_distance
 from cocktail.methods.alignment import AlignedSource
 from cocktail.methods.registry import Context, Planned, Teacher, method
-from cocktail.networks import architecture_of
+from cocktail.networks import architecture_of, can_be_root
 from cocktail.options import check_options, option
 from cocktail.sources import MixtureSource
 from cocktail.training import Progress, TrainConfig
@@ -128,7 +128,8 @@ def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context)
     A root without a discriminator gets a new one of the generator's architecture and widths, untrained: rooting then
     has to train it first, and the record says so. Discriminators of the other teachers are not used.
 
-    Raises: CocktailError where the root is no model or not all its classes are taken, or two classes have one name.
+    Raises: CocktailError where the root is no model that can be trained or not all its classes are taken, or two
+    classes have one name.
     """
     first, names = teachers[0], [name for teacher in teachers for name in teacher.names]
     if len(teachers) < 2:
@@ -136,6 +137,9 @@ def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context)
     if len(set(names)) != len(names):
         raise CocktailError(f"class names must differ, found {', '.join(names)}. Name them apart in the recipe.")
     root = first.root().copy()
+    if not can_be_root(root.generator):
+        kind = architecture_of(root.generator).name
+        raise CocktailError(f"{kind} models can teach, but cannot be the root. Make another model the root.")
     picks = first.picks or root.classes
     if set(picks) != set(root.classes) or len(picks) != len(root.classes):
         raise CocktailError(

@@ -15,6 +15,7 @@ from cocktail.gan import Gan
 from cocktail.metrics.embedding import Embedding, total_deviation
 from cocktail.metrics.features import FeatureExtractor, features_of, sample_features
 from cocktail.metrics.scores import frechet_distance, precision_recall
+from cocktail.networks import architecture_of, can_be_root
 from cocktail.sources import GanSource
 
 MAX_DIM = 64
@@ -80,7 +81,9 @@ def recommendation(sources: Mapping[str, GanSource], n: int = 500, seed: int = 0
         raise CocktailError(f"{len(sources)} models, n is {n}; a choice needs two models or more and n >= {LEAST}.")
     rows = {name: _standing(source) for name, source in sources.items()}
     if not any(eligible for eligible, _ in rows.values()):
-        raise CocktailError("no model can be the root, since none gives all its classes; take all classes of one.")
+        raise CocktailError(
+            "no model can be the root: " + "; ".join(f"{name} {why}" for name, (_, why) in rows.items()) + "."
+        )
     extractors = _extractors([source.gan for source in sources.values()])
     done, found = 0, {}
     for number, (name, source) in enumerate(sources.items()):
@@ -103,6 +106,8 @@ def _standing(source: GanSource) -> tuple[bool, str]:
     if len(source.classes) < len(source.gan.classes):
         taken = f"only {len(source.classes)} of its {len(source.gan.classes)} classes are taken"
         return False, f"cannot be the root: {taken}"
+    if not can_be_root(source.gan.generator):
+        return False, f"cannot be the root: {architecture_of(source.gan.generator).name} models can teach only"
     return True, "" if source.gan.discriminator is not None else "no discriminator: a new one must be trained"
 
 

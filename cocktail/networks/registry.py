@@ -21,6 +21,7 @@ class Architecture:
     generator: type[nn.Module]
     discriminator_config: type
     discriminator: type[nn.Module]
+    root: bool = True  # a merge can start from it; else its models can only teach
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -40,6 +41,11 @@ def architecture_of(network: nn.Module) -> Architecture:
         if type(network) in (architecture.generator, architecture.discriminator):
             return architecture
     raise CocktailError(f"{type(network).__name__} is no registered architecture; known: {', '.join(ARCHITECTURES)}.")
+
+
+def can_be_root(generator: nn.Module) -> bool:
+    """Whether a merge can start from a generator; of a class that is not registered nobody says that it cannot."""
+    return all(kind.root for kind in ARCHITECTURES.values() if type(generator) is kind.generator)
 
 
 def check_range(config: object, **bounds: tuple[float, float]) -> None:

@@ -8,7 +8,7 @@ from cocktail import hardware, pictures
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.methods.registry import Teacher
-from cocktail.networks import architecture_of
+from cocktail.networks import architecture_of, can_be_root
 from cocktail.recipe import Recipe, Source
 from cocktail.teachers import PictureTeacher, teacher
 
@@ -127,6 +127,11 @@ def _root(source: Source, root: Teacher, loaded: Loaded) -> list[Finding]:
         others = [other.ref for other, model in loaded if model.gan is not None]
         mend = f"make a model the root: {', '.join(others)}" if others else "add a model and make it the root"
         return [Finding("error", source.ref, f"pictures of {', '.join(root.names)} cannot be the root.", mend)]
+    if not can_be_root(root.gan.generator):
+        kind = architecture_of(root.gan.generator)
+        able = [other.ref for other, model in loaded if model.gan and can_be_root(model.gan.generator)]
+        mend = f"make another model the root: {', '.join(able)}" if able else "add a StyleGAN2 and make it the root"
+        return [Finding("error", source.ref, f"{kind.name} models can teach, but cannot be the root.", mend)]
     found, classes = [], root.gan.classes
     if sorted(root.picks) != sorted(classes):
         text = f"the root has the classes {', '.join(classes)}, but the recipe picks {', '.join(root.picks)}."

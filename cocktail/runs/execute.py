@@ -17,7 +17,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.methods.registry import Planned, Teacher, get
 from cocktail.metrics.watch import Watch
-from cocktail.recipe import Recipe, plain
+from cocktail.recipe import Recipe, Source, plain
 from cocktail.runs.context import RunContext
 from cocktail.runs.explaining import explained
 from cocktail.runs.fitting import HASHES, check_recipe, check_sources, fitting, prepare
@@ -136,14 +136,20 @@ def _merge(
     union.card = {
         "title": "UnionGAN of " + ", ".join(union.classes),
         "description": f"{method.title} of {described(teachers)}.",
-        "parents": [{"ref": s.ref, "classes": list(t.names), "licence": t.licence or "unknown"}
-                    for s, t in zip(recipe.sources, teachers, strict=True)],
+        "parents": [_parent(source, known) for source, known in zip(recipe.sources, teachers, strict=True)],
         "recipe": recipe.to_dict(), "images_seen": ctx.images_seen, "hardware": hardware.describe(recipe.device),
         "minutes": run.minutes(), "notes": ctx.notes,
     }  # fmt: skip
     ctx.show("result", union)
     _finish(run, union, stop)
     return union
+
+
+def _parent(source: Source, known: Teacher) -> dict:
+    """What a union's card says of one of its sources; of a model of the Hub also its commit."""
+    said = {"ref": source.ref, "classes": list(known.names), "licence": known.licence or "unknown"}
+    hub = known.gan.card.get("hub") if known.gan else None
+    return said | ({"hub": hub} if hub else {})
 
 
 def _finish(run: Run, gan: Gan, stop: Stop) -> None:

@@ -26,7 +26,7 @@ ARTIFACTS = Path(__file__).parent / "artifacts"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--no-first-run"]  # fmt: skip
 REQUIRED = os.environ.get("COCKTAIL_REQUIRE_BROWSER") == "1"
-GIVEN_UP = re.compile("Connection errored out|AbortError")
+GIVEN_UP = re.compile("Connection errored out|AbortError|Unexpected error 404")  # the last: its session is closed
 WAIT_MS = 60_000  # far more than the page needs: CI machines are shared
 
 
@@ -62,7 +62,8 @@ def url(union, home, tmp_path_factory):
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("app") / "app.log"
     environment = os.environ | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port),
-                                "COCKTAIL_RUNS": str(home), "COCKTAIL_QUEUE": str(home.parent / "queue")}  # fmt: skip
+                                "COCKTAIL_RUNS": str(home), "COCKTAIL_QUEUE": str(home.parent / "queue"),
+                                "COCKTAIL_MODELS": str(home.parent / "models")}  # fmt: skip
     with log.open("wb") as out:
         app = subprocess.Popen([sys.executable, "app.py", "--model", str(union)], cwd=ROOT, env=environment,
                                stdout=out, stderr=subprocess.STDOUT)  # fmt: skip

@@ -1,0 +1,201 @@
+"""Merging across architectures (GAN Cocktail, Table 9): can a model of another kind be the source, or the root?
+
+    python -m benchmarks.across [PAIR ...]
+
+Merges of two models each: a StyleGAN2 root with a "custom" source, the reverse, a DCGAN source of half the resolution,
+and a source that is known as an ONNX file only. Beside the first two the baselines that need no rooting: training from
+scratch, and fine-tuning the root, on both sources together, for as many pictures as the merge saw. What is unfinished
+goes on where it was; figures go to docs/across.json.
+"""
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.training import SOURCE, follow
+from cocktail import checkpoints, runs
+from cocktail.checkpoints import write_text
+from cocktail.export import to_onnx
+from cocktail.gan import Gan, new_gan
+from cocktail.methods.cocktail import GOOD, prepare_root
+from cocktail.metrics.evaluate import evaluate
+from cocktail.metrics.features import OracleFeatures
+from cocktail.metrics.references import DrawnDomains
+from cocktail.networks import architecture_of
+from cocktail.recipe import Recipe, Source
+from cocktail.sources import DomainSource, MixtureSource
+from cocktail.teachers import teacher
+from cocktail.warmstart import WarmStartConfig
+
+WORK, OUT = Path("runs/across"), Path(__file__).parents[1] / "docs" / "across.json"
+SAMPLES, THREADS, SEED = 2000, 1, 1
+FIT_KIMG, POLISH_KIMG = 48.0, 6.0  # of a source made here
+COMPARED = ("stylegan2 <- custom", "custom <- stylegan2")  # with the baselines, which take the longest
+WIDTHS = (96, 96, 64, 32, 16)
+# The domain, the networks, the resolution, the learning rates of fit and polish.
+MADE = {
+    "custom": ("car", "custom", {"z_dim": 64, "embed_dim": 64, "channels": WIDTHS}, {"channels": WIDTHS}, 64,
+               0.008, 0.001),
+    "dcgan": ("face", "dcgan", {"img_resolution": 32, "z_dim": 64, "channels": (256, 128, 64)},
+              {"img_resolution": 32, "channels": (256, 128, 64)}, 32, 0.001, 0.0002),
+}  # fmt: skip
+MERGE = replace(
+    GOOD,
+    root=replace(GOOD.root, total_kimg=2.0),
+    warm=replace(GOOD.warm, stage_kimg=(20.0,)),
+    merge=replace(GOOD.merge, total_kimg=8.0),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is merged: references with the class that each draws, the root first."""
+
+    root: tuple[str, str]
+    source: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What `prepare_root` asks of its surroundings."""
+
+    seed: int
+
+    def record(self, name: str, value: float | str) -> None:
+        """Nothing is kept: these notes are about a merge."""
+
+
+def pairs() -> dict[str, Pair]:
+    """The merges by name; what they need is made by `source` first."""
+    cat, custom = ("bundled/cat", "cat"), (str(WORK / "custom" / "result"), "car")
+    return {
+        "stylegan2 <- custom": Pair(cat, custom),
+        "custom <- stylegan2": Pair(custom, cat),
+        "stylegan2 <- dcgan": Pair(cat, (str(WORK / "dcgan" / "result"), "face")),
+        "stylegan2 <- onnx": Pair(cat, (str(WORK / "onnx" / "generator.onnx"), "dog")),
+    }
+
+
+def source(name: str) -> None:
+    """Makes a source: trained on drawings of one domain, or exported from a bundled model."""
+    if name == "onnx":
+        if not (WORK / name / "generator.onnx").exists():
+            to_onnx(checkpoints.load("bundled/dog"), WORK / name)
+        return
+    domain, architecture, generator, discriminator, size, fit_lr, lr = MADE[name]
+    folder, student = WORK / name, new_gan(architecture, generator, discriminator, seed=SEED)
+    if (folder / "result").exists():
+        return
+    drawings = DomainSource((domain,), size, seed=SEED, z_dim=student.z_dim)
+    fit = WarmStartConfig(stage_kimg=(FIT_KIMG,), lr=fit_lr, seed=SEED)
+    config = replace(SOURCE, total_kimg=POLISH_KIMG, lr=lr, seed=SEED)
+    described = {"domain": domain, "architecture": architecture}
+    steps = runs.train_source(student, drawings, config, folder, described, folder.exists(), THREADS, warm=fit)
+    follow(steps, name)
+
+
+def merged(name: str, pair: Pair) -> Gan:
+    """The union of a pair, by GAN Cocktail."""
+    sources = tuple(Source(ref, names=(label,)) for ref, label in (pair.root, pair.source))
+    folder = WORK / "merges" / name.replace(" <- ", "-")
+    recipe = Recipe(sources, root=0, seed=SEED, threads=THREADS, config=MERGE)
+    return follow(runs.execute(recipe, folder, folder.exists()), name)
+
+
+def baseline(name: str, pair: Pair, scratch: bool) -> Gan:
+    """The root, or a new model of its kind, trained adversarially on both for the merge's number of pictures."""
+    teachers = [teacher(Source(ref, names=(label,)), "cpu") for ref, label in (pair.root, pair.source)]
+    student = prepare_root(teachers, MERGE.class_w_gain, Setting(SEED))
+    if scratch:
+        student = _fresh(student)
+    both = MixtureSource([known.source(student.resolution) for known in teachers])
+    kimg = MERGE.root.total_kimg + sum(MERGE.warm.stage_kimg) + MERGE.merge.total_kimg
+    config = replace(MERGE.merge, total_kimg=kimg, anchor_weight=0.0, seed=SEED)
+    kind = "scratch" if scratch else "transfer"
+    folder = WORK / kind / name.replace(" <- ", "-")
+    described = {"pair": name, "baseline": kind}
+    steps = runs.train_source(student, both, config, folder, described, folder.exists(), THREADS)
+    return follow(steps, f"{name} {kind}")
+
+
+def _fresh(gan: Gan) -> Gan:
+    """The same networks with new weights."""
+    kind = architecture_of(gan.generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return replace(gan, generator=kind.generator(gan.generator.config).eval(),
+                       discriminator=kind.discriminator(gan.discriminator.config))  # fmt: skip
+
+
+def scores(gan: Gan) -> dict[str, dict]:
+    """Scores of every class against drawings at its resolution, and of all together."""
+    found = evaluate(gan, [DrawnDomains(gan.classes, gan.resolution)], OracleFeatures(), SAMPLES)
+    return {**{label: asdict(row) for label, row in found.classes.items()}, "all": asdict(found.union)}
+
+
+def own_score(ref: str, label: str) -> dict:
+    """The scores of a source itself against drawings of its class at its resolution."""
+    gan = checkpoints.load(ref)
+    found = evaluate(gan, [DrawnDomains((label,), gan.resolution)], OracleFeatures(), SAMPLES)
+    return asdict(found.union)
+
+
+def run(names: list[str]) -> None:
+    """Makes and measures the pairs named, and writes what was measured after each."""
+    known, figures = pairs(), json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
+    torch.set_num_threads(THREADS)
+    for name in names:
+        source(name.split(" <- ")[1] if "custom" not in name else "custom")
+        for ref, label in (known[name].root, known[name].source):
+            own, key = figures.setdefault("sources", {}), f"{Path(ref).parts[-2]}, {label}"
+            own[key] = own.get(key) or own_score(ref, label)
+        ways = {"cocktail": lambda: merged(name, known[name]),  # noqa: B023  (called at once)
+                "transfer": lambda: baseline(name, known[name], scratch=False),  # noqa: B023
+                "scratch": lambda: baseline(name, known[name], scratch=True)}  # noqa: B023  # fmt: skip
+        for way, make in ways.items():
+            if way not in figures.get(name, {}) and (way == "cocktail" or name in COMPARED):
+                figures.setdefault(name, {})[way] = scores(make())
+                write_text(OUT, json.dumps(figures, indent=1) + "\n")
+
+
+def section(figures: dict) -> str:
+    """The part of docs/RESULTS.md."""
+    ways = ("cocktail", "transfer", "scratch")
+    rows = [
+        f"| {name} | {label} | " + " | ".join(_score(found, way, label) for way in ways) + " |"
+        for name, found in figures.items()
+        if name != "sources"
+        for label in found["cocktail"]
+    ]
+    own = ", ".join(f"{name} {row['frechet']:.2f}" for name, row in figures["sources"].items())
+    kimg = MERGE.root.total_kimg + sum(MERGE.warm.stage_kimg) + MERGE.merge.total_kimg
+    return "\n".join([
+        "## Across architectures",
+        "",
+        f"Two models, root <- source, {kimg:g} kimg on one CPU thread, one seed; score of each class against drawings, "
+        "lower is better. Transfer fine-tunes the root on samples of both, scratch starts from new weights; both train "
+        "adversarially for as many pictures as the merge saw in all its stages. The paper's Table 9 has such pairs. "
+        f"The sources themselves: {own}.",
+        "",
+        "| root <- source | class | GAN Cocktail | transfer | scratch |",
+        "|---|---|---|---|---|",
+        *rows,
+    ])  # fmt: skip
+
+
+def _score(found: dict, way: str, label: str) -> str:
+    return f"{found[way][label]['frechet']:.2f}" if way in found else "not run"
+
+
+def main() -> None:
+    """Runs the pairs named on the command line, by default all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.across", description=main.__doc__)
+    parser.add_argument("pairs", nargs="*", default=list(pairs()), metavar="PAIR", help=f"of {', '.join(pairs())}")
+    run(parser.parse_args().pairs)
+
+
+if __name__ == "__main__":
+    main()
