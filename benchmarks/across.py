@@ -140,7 +140,7 @@ def own_score(ref: str, label: str) -> dict:
     """The scores of a source itself against drawings of its class at its resolution."""
     gan = checkpoints.load(ref)
     found = evaluate(gan, [DrawnDomains((label,), gan.resolution)], OracleFeatures(), SAMPLES)
-    return asdict(found.union)
+    return asdict(next(iter(found.classes.values())))
 
 
 def run(names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The open model to the Hugging Face Hub, from the page."""
+"""A model to the Hugging Face Hub, from the page."""
 
 import html
 import os
@@ -17,11 +17,11 @@ HOME = "In the name of whoever is signed in on this machine (hf auth login, or H
 SIGNED = "In your name, after signing in; of your models only those pushed from here can be changed."
 
 
-def build(page: base.Page, ref: gr.State | gr.Dropdown | None = None) -> None:
-    """The block of a tab: name, private or not, button, and what came of it.
+def build(page: base.Page, ref: gr.State) -> None:
+    """The block: name, private or not, button, and what came of it.
 
-    ref: the component whose value is the model to push, default the one that is open. On a Space each visitor signs
-    in and pushes as themselves; a page that is public elsewhere, or where signing in is not set up, has no such block.
+    ref: its value is the model to push. On a Space each visitor signs in and pushes as themselves; a page that is public
+    elsewhere, or where signing in is not set up, has no such block.
     """
     on_space = SPACE in os.environ and OAUTH in os.environ
     if page.models.public and not on_space:
@@ -41,7 +41,7 @@ def build(page: base.Page, ref: gr.State | gr.Dropdown | None = None) -> None:
         return push_as(models, ref, repo, alone, token.token if token else None)
 
     spinning = base.SILENT | {"concurrency_id": base.DEVICE, "show_progress": "minimal", "show_progress_on": go}
-    gr.on([go.click, name.submit], base.polite(send), [ref or page.model, name, private], said, **spinning)
+    gr.on([go.click, name.submit], base.polite(send), [ref, name, private], said, **spinning)
 
 
 def push_as(models: Models, ref: str, repo: str, private: bool, token: str | None) -> str:

@@ -49,7 +49,20 @@ def load(path: str | Path) -> Gan:
     Raises: CocktailError where the file is damaged or hostile, lacks a generator, or has an option that our generator
     lacks. A discriminator with such an option is left out, and the card says why.
     """
-    path = Path(path)
+    return assembled(Path(path), TITLE, _generator, Unsupported)
+
+
+def assembled(
+    path: Path, title: str, generator_of: Callable[[Network, Path, str], nn.Module], spares: type[CocktailError]
+) -> Gan:
+    """The model of a pickle: `generator_of` makes its generator, given the file and what messages call the network.
+
+    The discriminator is StyleGAN2's.
+
+    title: of the format; spares: the errors for which a discriminator is left out, the card saying why.
+
+    Raises: CocktailError as `load`.
+    """
     networks, rest = persistence.read(path)
     key = next((name for name in ("G_ema", "G") if name in networks), None)
     if key is None:
@@ -58,13 +71,15 @@ def load(path: str | Path) -> Gan:
     ignored |= {name: "is empty" for name, value in rest.items() if value is None}
     if any(value is True for name, value in networks[key].attributes.items() if name.endswith(".use_fp16")):
         ignored["num_fp16_res"] = PRECISION
-    where = f"{path}: {key}"
-    generator = _network(assemble.generator, generator_fields(networks[key], where), networks[key], path, where)
-    judge, reason = _judge(networks.get("D"), generator, path)
+    generator = generator_of(networks[key], path, f"{path}: {key}")
+    try:
+        judge, reason = _judge(networks.get("D"), generator, path)
+    except spares as error:
+        judge, reason = None, str(error)
     if reason:
         ignored["D"] = reason
     gan = Gan(generator, judge, tuple(str(i) for i in range(generator.c_dim)), {"title": path.stem})
-    gan.card |= statedicts.imported(path, TITLE, gan, ignored)
+    gan.card |= statedicts.imported(path, title, gan, ignored)
     if isinstance(rest.get("cur_nimg"), int):
         gan.card["images_seen"] = rest["cur_nimg"]
     return gan
@@ -111,15 +126,16 @@ def discriminator_fields(network: Network, where: str) -> dict:
     return fields
 
 
+def _generator(network: Network, path: Path, where: str) -> nn.Module:
+    return _network(assemble.generator, generator_fields(network, where), network, path, where)
+
+
 def _judge(network: Network | None, generator: nn.Module, path: Path) -> tuple[nn.Module | None, str]:
     """The discriminator, or None and why there is none that can be used with this generator."""
     if network is None:
         return None, ""
     where = f"{path}: D"
-    try:
-        fields = discriminator_fields(network, where)
-    except Unsupported as error:
-        return None, str(error)
+    fields = discriminator_fields(network, where)
     for name in ("c_dim", "img_resolution", "img_channels"):
         if fields[name] != getattr(generator.config, name):
             return None, f"its {name} is {fields[name]}, the generator's {getattr(generator.config, name)}"

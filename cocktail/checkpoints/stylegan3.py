@@ -5,7 +5,7 @@ against its tensors, whose names are those of our networks. Karras et al., "Alia
 Networks", 2021. Such a model is a source of pictures; the discriminator beside it is StyleGAN2's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
@@ -40,26 +40,7 @@ def load(path: str | Path) -> Gan:
 
     Raises: CocktailError where the file is damaged or hostile, lacks a generator, or has an option that ours lacks.
     """
-    path = Path(path)
-    networks, rest = persistence.read(path)
-    key = next((name for name in ("G_ema", "G") if name in networks), None)
-    if key is None:
-        raise CocktailError(f"{path} holds {', '.join(networks)}; expected a generator, G_ema.")
-    where = f"{path}: {key}"
-    generator = _network(assemble.generator, "stylegan3", generator_fields(networks[key], where), networks[key], path)
-    ignored = {name: nvidia.REASONS.get(name, "no part of the model") for name in (*networks, *rest)
-               if name not in (key, "D")}  # fmt: skip
-    ignored |= {name: "is empty" for name, value in rest.items() if value is None}
-    if any(value is True for name, value in networks[key].attributes.items() if name.endswith(".use_fp16")):
-        ignored["num_fp16_res"] = nvidia.PRECISION
-    judge, reason = _judge(networks.get("D"), generator, path)
-    if reason:
-        ignored["D"] = reason
-    gan = Gan(generator, judge, tuple(str(i) for i in range(generator.c_dim)), {"title": path.stem})
-    gan.card |= statedicts.imported(path, TITLE, gan, ignored)
-    if isinstance(rest.get("cur_nimg"), int):
-        gan.card["images_seen"] = rest["cur_nimg"]
-    return gan
+    return nvidia.assembled(Path(path), TITLE, _generator, CocktailError)
 
 
 def generator_fields(network: Network, where: str) -> dict:
@@ -108,25 +89,8 @@ def _kept(attributes: Mapping[str, object], where: str) -> dict:
     return found
 
 
-def _judge(network: Network | None, generator: nn.Module, path: Path) -> tuple[nn.Module | None, str]:
-    """The discriminator, or None and why there is none to use; a source of pictures does without."""
-    if network is None:
-        return None, ""
-    try:
-        fields = nvidia.discriminator_fields(network, f"{path}: D")
-        for name in ("c_dim", "img_resolution", "img_channels"):
-            if fields[name] != getattr(generator.config, name):
-                return None, f"its {name} is {fields[name]}, the generator's {getattr(generator.config, name)}"
-        return _network(assemble.discriminator, "stylegan2", fields, network, path), ""
-    except CocktailError as error:
-        return None, str(error)
-
-
-def _network(
-    make: Callable[[dict, str], nn.Module], architecture: str, fields: dict, network: Network, path: Path
-) -> nn.Module:
-    where = f"{path}: {network.class_name}"
-    built = make({"architecture": architecture, "config": fields}, where)
+def _generator(network: Network, path: Path, where: str) -> nn.Module:
+    built = assemble.generator({"architecture": "stylegan3", "config": generator_fields(network, where)}, where)
     names = {name: name for name in built.state_dict()}
     return assemble.fill(built, statedicts.take(network.tensors, names, built, where), where)
 

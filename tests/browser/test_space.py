@@ -109,6 +109,7 @@ def test_a_visitor_of_a_space_signs_in_and_pushes_in_their_own_name(chromium, a_
         context = chromium.new_context(viewport={"width": 1440, "height": 900}, extra_http_headers=headers)
         context.set_default_timeout(60_000)
         guest = Guest(context, address).open().tab("Library")
+        guest.page.locator("#library .model").first.get_by_role("button", name="Share").click()
         guest.page.locator("#push").get_by_role("button").first.click()
         guest.page.locator("#push-name textarea, #push-name input").first.fill("ann/mine")
         guest.page.locator("#push-go").click()
@@ -155,8 +156,9 @@ def visitor(chromium, studio):
 
 
 @pytest.mark.browser
-def test_the_open_model_is_pushed_from_the_library(studio, visitor):
+def test_a_model_is_pushed_from_the_library(studio, visitor):
     hub, page = studio[0], visitor.page
+    page.locator("#library .model", has_text="Test union").get_by_role("button", name="Share").click()
     page.locator("#push").get_by_role("button").first.click()
     page.locator("#push-name textarea, #push-name input").first.fill("me/from-the-page")
     page.locator("#push-private input").check()
