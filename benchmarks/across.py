@@ -20,6 +20,7 @@ from cocktail import checkpoints, runs
 from cocktail.checkpoints import write_text
 from cocktail.export import to_onnx
 from cocktail.gan import Gan, new_gan
+from cocktail.images import grid
 from cocktail.methods.cocktail import GOOD, prepare_root
 from cocktail.metrics.evaluate import evaluate
 from cocktail.metrics.features import OracleFeatures
@@ -31,7 +32,7 @@ from cocktail.teachers import teacher
 from cocktail.warmstart import WarmStartConfig
 
 WORK, OUT = Path("runs/across"), Path(__file__).parents[1] / "docs" / "across.json"
-SAMPLES, THREADS, SEED = 2000, 1, 1
+SAMPLES, THREADS, SEED, COLUMNS = 2000, 1, 1, 12
 FIT_KIMG, POLISH_KIMG = 48.0, 6.0  # of a source made here
 COMPARED = ("stylegan2 <- custom", "custom <- stylegan2")  # with the baselines, which take the longest
 WIDTHS = (96, 96, 64, 32, 16)
@@ -97,10 +98,15 @@ def source(name: str) -> None:
     follow(steps, name)
 
 
+def folder_of(name: str) -> Path:
+    """Where a pair is merged."""
+    return WORK / "merges" / name.replace(" <- ", "-")
+
+
 def merged(name: str, pair: Pair) -> Gan:
     """The union of a pair, by GAN Cocktail."""
     sources = tuple(Source(ref, names=(label,)) for ref, label in (pair.root, pair.source))
-    folder = WORK / "merges" / name.replace(" <- ", "-")
+    folder = folder_of(name)
     recipe = Recipe(sources, root=0, seed=SEED, threads=THREADS, config=MERGE)
     return follow(runs.execute(recipe, folder, folder.exists()), name)
 
@@ -144,7 +150,7 @@ def own_score(ref: str, label: str) -> dict:
 
 
 def run(names: list[str]) -> None:
-    """Makes and measures the pairs named, and writes what was measured after each."""
+    """Makes and measures the pairs named; writes what was measured after each, and a picture of the unions."""
     known, figures = pairs(), json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
     torch.set_num_threads(THREADS)
     for name in names:
@@ -159,6 +165,9 @@ def run(names: list[str]) -> None:
             if way not in figures.get(name, {}) and (way == "cocktail" or name in COMPARED):
                 figures.setdefault(name, {})[way] = scores(make())
                 write_text(OUT, json.dumps(figures, indent=1) + "\n")
+    unions = [checkpoints.load(folder_of(name)) for name in known if (folder_of(name) / "result").exists()]
+    rows = [gan.sample(range(COLUMNS), label) for gan in unions for label in gan.classes]
+    grid(torch.cat(rows), COLUMNS).save(OUT.parent / "pictures" / "across.png", optimize=True)
 
 
 def section(figures: dict) -> str:
@@ -178,11 +187,15 @@ def section(figures: dict) -> str:
         f"Two models, root <- source, {kimg:g} kimg on one CPU thread, one seed; score of each class against drawings, "
         "lower is better. Transfer fine-tunes the root on samples of both, scratch starts from new weights; both train "
         "adversarially for as many pictures as the merge saw in all its stages. The paper's Table 9 has such pairs. "
-        f"The sources themselves: {own}.",
+        f"The sources themselves: {own}; the DCGAN draws 32 px, its union is measured at 64.",
         "",
         "| root <- source | class | GAN Cocktail | transfer | scratch |",
         "|---|---|---|---|---|",
         *rows,
+        "",
+        "The unions in this order, both classes of each, seeds in order, psi 1:",
+        "",
+        "![samples of the unions](pictures/across.png)",
     ])  # fmt: skip
 
 

@@ -20,8 +20,8 @@ SIGNED = "In your name, after signing in; of your models only those pushed from 
 def build(page: base.Page, ref: gr.State) -> None:
     """The block: name, private or not, button, and what came of it.
 
-    ref: its value is the model to push. On a Space each visitor signs in and pushes as themselves; a page that is public
-    elsewhere, or where signing in is not set up, has no such block.
+    ref: its value is the model to push. On a Space each visitor signs in and pushes as themselves; a page that is
+    public elsewhere, or where signing in is not set up, has no such block.
     """
     on_space = SPACE in os.environ and OAUTH in os.environ
     if page.models.public and not on_space:
