@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
@@ -13,12 +14,17 @@ import yaml
 from huggingface_hub import constants
 
 import cocktail.__main__
-from cocktail import checkpoints
+from cocktail import checkpoints, runs
 from cocktail.checkpoints import hub as cocktail_hub
 from cocktail.checkpoints import licences, modelcard
 from cocktail.checkpoints import push as pushing
 from cocktail.errors import CocktailError
+from cocktail.methods.cocktail import PRESETS, CocktailConfig
+from cocktail.preflight import check
+from cocktail.training import TrainConfig
 from tests import foreign, hub_server
+from ui import merge_form, options
+from ui.merge_form import Form
 
 CAT = "someone/cat-gan"
 ROOT = Path(__file__).parents[1]
@@ -460,3 +466,22 @@ def test_the_command_line_of_another_process_finds_the_hub_by_its_environment(hu
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["card"]["hub"] == {"repo": CAT, "revision": cat}
+
+
+def test_a_model_of_the_hub_is_a_source_of_a_merge_from_the_form_to_the_unions_card(hub, cat, tiny, tmp_path):
+    fox = str(checkpoints.save(tiny(seed=5), tmp_path / "fox"))
+    value = options.value(PRESETS["paper"])
+    refs = [CAT, fox]
+    recipe = merge_form.recipe_of(Form(refs, "", CAT, "cocktail", "paper", value, 1, "cpu", False, 1))
+    assert [source.names for source in recipe.sources] == [("cat", "dog"), ("fox",)]
+    assert [item for item in check(recipe) if item.level == "error"] == []
+    hub.asked.clear()
+    assert merge_form.default_names(refs) == "cat, dog, fox" and hub.asked == []  # the form asks at every change
+    short = TrainConfig(total_kimg=0.008, batch=4)
+    for _ in runs.execute(replace(recipe, config=CocktailConfig(short, short)), tmp_path / "run"):
+        pass
+    union = checkpoints.load(tmp_path / "run")
+    parent = union.card["parents"][0]
+    assert union.classes == ("cat", "dog", "fox")
+    assert parent["ref"] == CAT and parent["hub"] == {"repo": CAT, "revision": cat}
+    assert "base_model:\n- someone/cat-gan" in (tmp_path / "run" / "result" / "README.md").read_text()

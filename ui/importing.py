@@ -44,7 +44,7 @@ def doors() -> dict:
 
 
 def connect(page: base.Page, doors: dict, gallery: gr.HTML, share: dict, show: Callable[[list[str]], str]) -> None:
-    """Lets files and references in; `show` draws the cards, of which the new model's is one."""
+    """Lets files and references in; `show` draws the cards of `gallery`, of which the new model's is one."""
     told, box, report = doors["told"], doors["box"], doors["report"]
     opening.connect(page, report, share)
 
@@ -57,26 +57,18 @@ def connect(page: base.Page, doors: dict, gallery: gr.HTML, share: dict, show: C
         yield from brought(_reference(text), opened)
 
     def brought(ref: str, opened: list[str]) -> Iterator[dict]:
-        if hub.is_name(ref) and not Path(ref).exists():
-            for line in downloads.from_hub(ref):
-                yield {told: gr.HTML(line, visible=True)}
-        yield {told: gr.HTML(_reading(ref), visible=True)}
+        for line in _reading(ref):
+            yield {told: gr.HTML(line, visible=True)}
         folder = importing.free_folder(Path(ref).name)
         importing.keep(checkpoints.load(ref), folder, base.file_stem(ref))
-        loaded = page.models.get(str(folder))
         # The file is let go, so that the next one can be dropped.
-        yield {**shown(loaded), gallery: show(opened), doors["drop"]: None,
+        yield {**_shown(doors, page.models.get(str(folder))), gallery: show(opened), doors["drop"]: None,
                page.model: gr.Dropdown(choices=base.choices(str(folder), page.models.refs()))}  # fmt: skip
-
-    def shown(loaded: Loaded) -> dict:
-        tried = architecture_of(loaded.gan.generator).name == "onnx"
-        return {told: gr.HTML("", visible=False), report: gr.HTML(cards.card(loaded, found(loaded)), visible=True),
-                doors["ref"]: loaded.ref, doors["otherwise"]: gr.Row(visible=tried)}  # fmt: skip
 
     def read_so(ref: str, values: str, layout: str, opened: list[str]) -> dict:
         changes = VALUES.get(values, {}) | ({"layout": layout} if layout in LAYOUTS else {})
         checkpoints.save(onnx.changed(checkpoints.load(ref), changes), ref)
-        return shown(page.models.get(ref)) | {gallery: show(opened)}
+        return _shown(doors, page.models.get(ref)) | {gallery: show(opened)}
 
     def cleared() -> gr.HTML:
         return gr.HTML("", visible=False)
@@ -85,18 +77,23 @@ def connect(page: base.Page, doors: dict, gallery: gr.HTML, share: dict, show: C
         return opening.visit(page.models, _reference(text), opened)
 
     outputs = [told, report, gallery, doors["drop"], page.model, doors["ref"], doors["otherwise"]]
-    quiet = base.QUIET
-    doors["drop"].upload(base.polite(dropped), [doors["drop"], page.opened], outputs, **quiet).failure(
-        cleared, None, told, **base.SILENT
-    )
-    doors["keep"].click(base.polite(typed), [box, page.opened], outputs, **quiet).failure(
-        cleared, None, told, **base.SILENT
-    )
+    comings = (doors["drop"].upload, dropped, doors["drop"]), (doors["keep"].click, typed, box)
+    for event, handler, given in comings:
+        coming = event(base.polite(handler), [given, page.opened], outputs, **base.QUIET)
+        coming.failure(cleared, None, told, **base.SILENT)
     asked = [doors["ref"], doors["values"], doors["layout"], page.opened]
-    doors["again"].click(base.polite(read_so), asked, outputs, **quiet)
-    spinning = quiet | {"show_progress": "minimal", "show_progress_on": box}
+    doors["again"].click(base.polite(read_so), asked, outputs, **base.QUIET)
+    spinning = base.QUIET | {"show_progress": "minimal", "show_progress_on": box}
     gr.on([box.submit, doors["go"].click], base.polite(opened_at), [box, page.opened],
           [page.model, page.opened, page.tabs], **spinning)  # fmt: skip
+
+
+def _shown(doors: dict, loaded: Loaded) -> dict:
+    """The values that show a model that came in; one that was found out by trying can be read otherwise."""
+    tried = architecture_of(loaded.gan.generator).name == "onnx"
+    return {doors["told"]: gr.HTML("", visible=False), doors["ref"]: loaded.ref,
+            doors["report"]: gr.HTML(cards.card(loaded, found(loaded)), visible=True),
+            doors["otherwise"]: gr.Row(visible=tried)}  # fmt: skip
 
 
 def found(loaded: Loaded) -> str:
@@ -112,7 +109,10 @@ def _reference(text: str | None) -> str:
     return text.strip()
 
 
-def _reading(ref: str) -> str:
+def _reading(ref: str) -> Iterator[str]:
+    """What is told while a model comes in, as HTML; one of the Hub is fetched on the way."""
     path = Path(ref)
+    if hub.is_name(ref) and not path.exists():
+        yield from downloads.from_hub(ref)
     size = f" ({words.size(path.stat().st_size)})" if path.is_file() else ""
-    return f"<p>Reading {html.escape(path.name)}{size} …</p>"
+    yield f"<p>Reading {html.escape(path.name)}{size} …</p>"
