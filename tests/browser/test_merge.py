@@ -14,7 +14,7 @@ from cocktail.recipe import Recipe, Source
 pytestmark = pytest.mark.browser
 
 STOP_SEC = 3.0  # that a cancelled run may take
-MERGE_MS = 120_000
+MERGE_MS = 300_000
 SMALL = {"img_resolution": 16, "z_dim": 8, "w_dim": 16, "mapping_layers": 2, "channels": (16, 16, 8)}
 
 
