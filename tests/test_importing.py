@@ -85,6 +85,7 @@ def test_the_command_imports_and_prints_the_report(home, file, tmp_path, capsys)
     said = capsys.readouterr().out
     assert "cat, dog" in said and "not stated" in said and str(home / "model") in said
     assert checkpoints.load(home / "model").card["title"] == "Pets"
+    assert (home / "model" / "import.txt").read_text() in said
     assert main(["import", str(file), "--out", str(home / "model")]) == 2
     assert "holds something already" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "none.pkl")]) == 2

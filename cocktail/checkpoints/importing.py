@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cocktail.checkpoints import native
+from cocktail.checkpoints.files import write_text
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.networks import architecture_of
 
 HOME = "COCKTAIL_MODELS"
+REPORT = "import.txt"  # beside the weights
 UNNAMED = "model"
 
 
@@ -39,6 +41,8 @@ def free_folder(file_name: str) -> Path:
 def keep(gan: Gan, folder: str | Path, title: str, names: Sequence[str] = (), licence: str = "") -> Gan:
     """Writes a model that was read from anywhere as a native folder, which must not be there yet, and returns it.
 
+    The report of what was read lies in it as import.txt.
+
     title and licence: for the card, where it does not say; names: what to call the classes, one each.
 
     Raises: CocktailError where the folder holds something, the names do not fit, or as `native.save`.
@@ -54,7 +58,15 @@ def keep(gan: Gan, folder: str | Path, title: str, names: Sequence[str] = (), li
     said = {key: value for key, value in (("title", title), ("licence", licence)) if value}
     gan = replace(gan, classes=tuple(names) or gan.classes, card=said | gan.card)
     native.save(gan, folder)
+    write_text(folder / REPORT, lines(gan))
     return gan
+
+
+def lines(gan: Gan) -> str:
+    """The report of an import as text, a line for each entry."""
+    rows = report(gan)
+    width = max(map(len, rows))
+    return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
 
 
 def report(gan: Gan) -> dict[str, str]:

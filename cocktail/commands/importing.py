@@ -31,9 +31,7 @@ def run(args: argparse.Namespace) -> None:
     if args.onnx:
         gan = onnx.changed(gan, dict(map(_field, args.onnx)))
     gan = importing.keep(gan, folder, args.title or file.stem, names, args.licence)
-    rows = importing.report(gan) | {"saved in": str(folder)}
-    width = max(map(len, rows))
-    print("\n".join(f"{name:{width}}  {value}" for name, value in rows.items()))
+    print(importing.lines(gan) + f"saved in {folder}, with this report in {importing.REPORT}")
 
 
 def _field(text: str) -> tuple[str, object]:
