@@ -485,3 +485,18 @@ def test_a_model_of_the_hub_is_a_source_of_a_merge_from_the_form_to_the_unions_c
     assert union.classes == ("cat", "dog", "fox")
     assert parent["ref"] == CAT and parent["hub"] == {"repo": CAT, "revision": cat}
     assert "base_model:\n- someone/cat-gan" in (tmp_path / "run" / "result" / "README.md").read_text()
+
+
+def test_a_pushed_card_tells_no_folders_of_this_disk(hub, signed_in, tiny):
+    gan = tiny(("cat", "dog"), seed=3)
+    refs = ["/home/me/secret/fox", "~/secret/owl.pkl", "bundled/cat", "someone/cat-gan@v1"]
+    gan.card = {"parents": [{"ref": ref, "licence": "mit"} for ref in refs] + ["/home/me/secret/elk"],
+                "recipe": {"sources": [{"ref": ref} for ref in refs], "seed": 1}}  # fmt: skip
+    checkpoints.push_to_hub(gan, "me/pets")
+    files = hub.repos["models/me/pets"].files()
+    assert not [name for name, data in files.items() if b"secret" in data]
+    card = json.loads(files["config.json"])["card"]
+    wanted = ["fox", "owl.pkl", "bundled/cat", "someone/cat-gan@v1"]
+    assert [parent["ref"] for parent in card["parents"][:4]] == wanted and card["parents"][4] == "elk"
+    assert [source["ref"] for source in card["recipe"]["sources"]] == wanted and card["recipe"]["seed"] == 1
+    assert gan.card["parents"][0]["ref"] == refs[0]

@@ -4,11 +4,13 @@ import html
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 
 from cocktail import checkpoints, words
+from cocktail.checkpoints import modelcard
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from ui import access, base, pushing
@@ -72,8 +74,11 @@ def pack(gan: Gan, kind: str, half: bool, folder: Path, name: str) -> tuple[Path
     """
     from cocktail.export import to_onnx, to_page
 
+    shared = replace(gan, card=modelcard.without_paths(gan.card))
     ways: dict[str, Callable[[Path], str]] = {
-        "native": lambda target: f"cocktail.load({checkpoints.save(gan, target).name!r}) opens it once it is unpacked.",
+        "native": lambda target: (
+            f"cocktail.load({checkpoints.save(shared, target).name!r}) opens it once it is unpacked."
+        ),
         "onnx": lambda target: _exactly(max(to_onnx(gan, target, fp16=half).differences.values())),
         "web": lambda target: "Open index.html. " + _exactly(to_page(gan, target, fp16=half)["difference"]),
     }

@@ -89,6 +89,25 @@ def hub_name(part: object) -> str:
     return name
 
 
+def without_paths(card: dict) -> dict:
+    """The same card, of paths on this disk the last part only: nobody is told where a model's maker keeps files."""
+    made_from, recipe, shared = card.get("parents"), card.get("recipe"), {}
+    if isinstance(made_from, list):
+        shared["parents"] = [_shared(parent) for parent in made_from]
+    if isinstance(recipe, dict) and isinstance(recipe.get("sources"), list):
+        shared["recipe"] = recipe | {"sources": [_shared(source) for source in recipe["sources"]]}
+    return card | shared
+
+
+def _shared(part: object) -> object:
+    """A parent or a source of a recipe, as a reference or with one under "ref", without the folders of a path."""
+    if isinstance(part, dict):
+        return part | {"ref": _shared(part.get("ref"))} if "ref" in part else part
+    if not isinstance(part, str) or part.startswith(OWN) or hub_name(part):
+        return part
+    return Path(part).name
+
+
 def facts(gan: Gan) -> dict[str, object]:
     """What a reader wants to know of a model, by name; an entry is None where the card does not say."""
     card = gan.card

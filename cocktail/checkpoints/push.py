@@ -58,7 +58,7 @@ def write(gan: Gan, folder: Path, repo: str) -> Path:
     """
     card = {key: value for key, value in gan.card.items() if key != "hub" or value.get("repo") != repo}
     proposed = modelcard.licence(card)
-    gan = replace(gan, card=card | ({"licence": proposed} if proposed else {}))
+    gan = replace(gan, card=modelcard.without_paths(card) | ({"licence": proposed} if proposed else {}))
     native.save(gan, folder)
     shown = []
     for number, label in enumerate(gan.classes[:SHOWN] or (None,)):

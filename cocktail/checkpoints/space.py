@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -42,7 +43,8 @@ def build(folder: str | Path, ref: str) -> Path:
                 goal = folder / file.relative_to(ROOT)
                 goal.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, goal)
-    kept = native.save(gan, folder / MODEL / name_of(ref))
+    shared = replace(gan, card=modelcard.without_paths(gan.card))
+    kept = native.save(shared, folder / MODEL / name_of(ref))
     for name in hub.BESIDE:
         found = checkpoints.beside(ref, name)
         if found and not (kept / name).exists():
