@@ -68,8 +68,7 @@ def test_a_file_that_is_no_model_is_refused_and_the_next_one_read(library, file,
     library.page.locator("#library-drop input[type=file]").set_input_files(bad)
     library.notice("os.system")
     expect(library.page.locator("#library-told")).not_to_be_visible()
-    library.page.reload()
-    library.tab("Library")
+    library.open().tab("Library")
     imported(library, file)
 
 
