@@ -186,7 +186,8 @@ def section(figures: dict) -> str:
         "",
         f"Two models, root <- source, {kimg:g} kimg on one CPU thread, one seed; score of each class against drawings, "
         "lower is better. Transfer fine-tunes the root on samples of both, scratch starts from new weights; both train "
-        "adversarially for as many pictures as the merge saw in all its stages. The paper's Table 9 has such pairs. "
+        "adversarially for as many pictures as the merge saw in all its stages, with the settings of its last, "
+        "which were chosen for merging and not for them. The paper's Table 9 has such pairs. "
         f"The sources themselves: {own}; the DCGAN draws 32 px, its union is measured at 64.",
         "",
         "| root <- source | class | GAN Cocktail | transfer | scratch |",
