@@ -21,6 +21,8 @@ from cocktail.images import DECODING_ERRORS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MAX_PIXELS, MAX_BYTES = 50_000_000, 400_000_000  # of one picture
+# What zipfile raises at a zip that is broken or made to confuse it.
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OSError)
 LOOKED_AT = 20_000  # entries of a folder, in the search for a first picture
 
 
@@ -94,7 +96,7 @@ def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 for entry in sorted(archive.infolist(), key=lambda e: e.filename):
                     if _is_picture(Path(entry.filename)):
                         yield entry.filename, partial(_unpack, archive, entry)
-        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OSError) as error:
+        except ZIP_ERRORS as error:
             raise CocktailError(f"{path} is a broken zip ({error}). Make it again.") from error
     else:
         raise CocktailError(
@@ -126,7 +128,7 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         raise CocktailError(f"{name} has {entry.file_size:,} bytes; at most {MAX_BYTES:,}. Remove it.")
     try:
         return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OSError) as error:
+    except ZIP_ERRORS as error:
         raise CocktailError(f"{name} cannot be unpacked ({error}). Make the zip again.") from error
 
 

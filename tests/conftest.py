@@ -52,6 +52,26 @@ def pair(tiny, tmp_path_factory):
     return make
 
 
+@pytest.fixture
+def torch_file(tmp_path):
+    """torch_file(object) -> the path of a file of torch.save with a name that tells nothing."""
+
+    def make(stored, legacy=False):
+        torch.save(stored, tmp_path / "cats", _use_new_zipfile_serialization=not legacy)
+        return tmp_path / "cats"
+
+    return make
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A stand-in Hub, and an empty cache; nobody is signed in."""
+    from tests import hub_server
+
+    with hub_server.running() as server:
+        yield server.instead_of_the_real_one(tmp_path, monkeypatch)
+
+
 @pytest.fixture(autouse=True)
 def _threads():
     """Runs set torch's thread count; a test must not leave it to the next one."""

@@ -65,17 +65,6 @@ def train(student, source, config=QUICK, **options):
             return stop.value
 
 
-@pytest.fixture
-def write(tmp_path):
-    """write(object) -> the path of a torch file with a name that tells nothing."""
-
-    def write(stored, legacy=False):
-        torch.save(stored, tmp_path / "cats", _use_new_zipfile_serialization=not legacy)
-        return tmp_path / "cats"
-
-    return write
-
-
 # --- the forward passes of the paper, on the example's names, in float64
 
 
@@ -117,9 +106,9 @@ JUDGES = [{}, {"pixels": 64}, {"pixels": 8}, {"nc": 1}, {"last_kernel": 2}, {"bi
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-def test_pictures_of_a_state_dict_are_those_of_the_papers_layers(write, layout):
+def test_pictures_of_a_state_dict_are_those_of_the_papers_layers(torch_file, layout):
     state = foreign.dcgan_generator(**layout)
-    gan, z = cocktail.load(write(state)), latent(dim=layout.get("nz", 6))
+    gan, z = cocktail.load(torch_file(state)), latent(dim=layout.get("nz", 6))
     assert gan.resolution == layout.get("pixels", 32) and gan.z_dim == gan.w_dim == z.shape[1]
     wanted, found = reference_picture(state, z), gan.synthesize(gan.map(z))
     assert wanted.std() > 0.1 and (found - wanted).abs().max() < 1e-5
@@ -131,9 +120,9 @@ def test_pictures_of_a_state_dict_are_those_of_the_papers_layers(write, layout):
 
 
 @pytest.mark.parametrize("layout", JUDGES, ids=str)
-def test_verdicts_of_a_state_dict_are_those_of_the_papers_layers_before_the_sigmoid(write, layout):
+def test_verdicts_of_a_state_dict_are_those_of_the_papers_layers_before_the_sigmoid(torch_file, layout):
     state, same = foreign.dcgan_discriminator(**layout), {k: v for k, v in layout.items() if k in ("pixels", "nc")}
-    gan = cocktail.load(write({"G": foreign.dcgan_generator(**same), "D": state}))
+    gan = cocktail.load(torch_file({"G": foreign.dcgan_generator(**same), "D": state}))
     images = noise(pixels=gan.resolution, channels=layout.get("nc", 3))
     wanted = reference_verdict(state, images)
     with torch.no_grad():
@@ -154,25 +143,25 @@ def in_parallel(state):
     (lambda g, d: {"G": foreign.dcgan_generator(seed=5), "G_ema": g}, False),
     (lambda g, d: {f"netG.{k}": v for k, v in g.items()} | {f"netD.{k}": v for k, v in d.items()}, True),
 ])  # fmt: skip
-def test_the_networks_are_found_wherever_they_are(write, nest, judged, legacy):
+def test_the_networks_are_found_wherever_they_are(torch_file, nest, judged, legacy):
     g, d = foreign.dcgan_generator(), foreign.dcgan_discriminator()
-    gan = cocktail.load(write(nest(g, d), legacy))
+    gan = cocktail.load(torch_file(nest(g, d), legacy))
     assert (gan.synthesize(gan.map(latent())) - reference_picture(g, latent())).abs().max() < 1e-5
     assert (gan.discriminator is not None) == judged
     if judged:
         assert torch.equal(gan.discriminator.main[0].weight, d["main.0.weight"])
 
 
-def test_a_file_of_before_the_counters_of_batch_normalisation_is_read(write):
+def test_a_file_of_before_the_counters_of_batch_normalisation_is_read(torch_file):
     state = {k: v for k, v in foreign.dcgan_generator().items() if "num_batches" not in k}
-    gan = cocktail.load(write(state))
+    gan = cocktail.load(torch_file(state))
     assert (gan.synthesize(gan.map(latent())) - reference_picture(state, latent())).abs().max() < 1e-5
 
 
-def test_the_card_tells_what_was_left_out(write):
+def test_the_card_tells_what_was_left_out(torch_file):
     stored = {"netG": foreign.dcgan_generator(), "netD": foreign.dcgan_discriminator(pixels=64), "epoch": 3,
               "optimizerG": {"state": {0: {"exp_avg": torch.ones(3)}}}}  # fmt: skip
-    gan = cocktail.load(write(stored))
+    gan = cocktail.load(torch_file(stored))
     imported = gan.card["imported"]
     assert imported["format"] == "DCGAN state dict" and imported["read"] == len(gan.generator.state_dict())
     assert set(imported["ignored"]) == {"epoch", "optimizerG", "discriminator"} and gan.discriminator is None
@@ -204,20 +193,22 @@ def changed(name=None, value=None, **layout):
     (changed("main.1.num_batches_tracked", torch.tensor(1.0)), r"main.1.num_batches_tracked \(\[\] float32"),
     ({"main.0.weight": torch.ones(8, 3), "main.3.weight": torch.ones(2, 8)}, r"found main.0.weight \[8, 3\]; expected"),
 ])  # fmt: skip
-def test_a_file_that_does_not_fit_is_refused_with_names(write, stored, message):
+def test_a_file_that_does_not_fit_is_refused_with_names(torch_file, stored, message):
     with pytest.raises(CocktailError, match=message):
-        cocktail.load(write(stored))
+        cocktail.load(torch_file(stored))
 
 
-def test_the_format_is_told_by_content(write, tmp_path):
-    assert files.recognises(write(foreign.dcgan_generator())) and files.recognises(write(foreign.dcgan_discriminator()))
-    assert not files.recognises(write({"weight": torch.ones(2)}))
+def test_the_format_is_told_by_content(torch_file, tmp_path):
+    assert files.recognises(torch_file(foreign.dcgan_generator())) and files.recognises(
+        torch_file(foreign.dcgan_discriminator())
+    )
+    assert not files.recognises(torch_file({"weight": torch.ones(2)}))
     (tmp_path / "netG.pth").write_bytes(b"main.0.weight main.3.weight")
     assert not files.recognises(tmp_path / "netG.pth") and not files.recognises(tmp_path)
 
 
-def test_a_dcgan_survives_the_native_format(write, tmp_path):
-    gan = cocktail.load(write({"netG": foreign.dcgan_generator(), "netD": foreign.dcgan_discriminator()}))
+def test_a_dcgan_survives_the_native_format(torch_file, tmp_path):
+    gan = cocktail.load(torch_file({"netG": foreign.dcgan_generator(), "netD": foreign.dcgan_discriminator()}))
     again = cocktail.load(cocktail.save(gan, tmp_path / "native"))
     assert torch.equal(gan.sample([4], truncation=0.7), again.sample([4], truncation=0.7))
     assert again.discriminator.config == gan.discriminator.config and again.card == gan.card

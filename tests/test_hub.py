@@ -30,13 +30,6 @@ CAT = "someone/cat-gan"
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A stand-in Hub, and an empty cache; nobody is signed in."""
-    with hub_server.running() as server:
-        yield server.instead_of_the_real_one(tmp_path, monkeypatch)
-
-
 @pytest.fixture(scope="session")
 def files(tiny, tmp_path_factory):
     """The files of a small model as they lie in a repository, by name."""

@@ -15,17 +15,6 @@ from tests import foreign_torch as foreign
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """write(object) -> the path of a torch file with a name that tells nothing."""
-
-    def write(stored, legacy=False):
-        torch.save(stored, tmp_path / "cats", _use_new_zipfile_serialization=not legacy)
-        return tmp_path / "cats"
-
-    return write
-
-
 def stored(**others):
     return {"g_ema": foreign.rosinality_generator(), "d": foreign.rosinality_discriminator(),
             "latent_avg": torch.linspace(-1, 1, 8)} | others  # fmt: skip
@@ -124,9 +113,9 @@ def reference_logit(state, images):
 
 
 @pytest.mark.parametrize("widths, style, layers", [((6, 7, 5), 8, 2), ((4, 5), 8, 3), ((5, 6, 4, 3), 8, 1)])
-def test_pictures_are_those_of_the_papers_forward_pass(write, widths, style, layers):
+def test_pictures_are_those_of_the_papers_forward_pass(torch_file, widths, style, layers):
     state, centre = foreign.rosinality_generator(widths, style, layers), torch.linspace(-1, 1, style)
-    gan = cocktail.load(write({"g_ema": state, "latent_avg": centre}))
+    gan = cocktail.load(torch_file({"g_ema": state, "latent_avg": centre}))
     assert (gan.resolution, gan.z_dim, gan.w_dim) == (2 << len(widths), style, style) and gan.discriminator is None
     assert gan.generator.config.channels == widths and gan.generator.config.mapping_layers == layers
     for psi in (1.0, 0.7):
@@ -138,9 +127,9 @@ def test_pictures_are_those_of_the_papers_forward_pass(write, widths, style, lay
 
 
 @pytest.mark.parametrize("widths", [(6, 7, 5), (4, 5), (5, 6, 4, 3)])
-def test_logits_are_those_of_the_papers_forward_pass(write, widths):
+def test_logits_are_those_of_the_papers_forward_pass(torch_file, widths):
     state = foreign.rosinality_discriminator(widths)
-    gan = cocktail.load(write({"g_ema": foreign.rosinality_generator(widths), "d": state}))
+    gan = cocktail.load(torch_file({"g_ema": foreign.rosinality_generator(widths), "d": state}))
     images = torch.randn(4, 3, gan.resolution, gan.resolution, generator=torch.Generator().manual_seed(0))
     wanted = reference_logit(state, images)
     with torch.no_grad():
@@ -148,7 +137,7 @@ def test_logits_are_those_of_the_papers_forward_pass(write, widths):
     assert gan.discriminator.config.channels == widths
 
 
-def test_a_whole_training_file_tells_what_was_left_out(write):
+def test_a_whole_training_file_tells_what_was_left_out(torch_file):
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))])
     options = argparse.Namespace(size=16, path="pictures.lmdb")
     rest = {
@@ -157,7 +146,7 @@ def test_a_whole_training_file_tells_what_was_left_out(write):
         "g_optim": optimizer.state_dict(),
         "ada_aug_p": 0.1,
     }
-    gan, alone = cocktail.load(write(stored(**rest))), cocktail.load(write(stored()))
+    gan, alone = cocktail.load(torch_file(stored(**rest))), cocktail.load(torch_file(stored()))
     assert torch.equal(gan.sample([3]), alone.sample([3])), "g_ema is taken, not g"
     imported = gan.card["imported"]
     assert imported["format"] == "rosinality StyleGAN2" and imported["file"] == "cats" and len(imported["sha256"]) == 64
@@ -184,23 +173,23 @@ def in_parallel(generator):
     lambda g: g | {"latent_avg": stored()["latent_avg"]}, lambda g: {"g": g, "latent_avg": stored()["latent_avg"]},
     in_parallel, encoders,
 ], ids=["alone", "g", "module", "decoder"])  # fmt: skip
-def test_the_generator_is_found_wherever_it_is(write, nest, legacy):
-    wanted = cocktail.load(write(stored()))
-    gan = cocktail.load(write(nest(foreign.rosinality_generator()), legacy))
+def test_the_generator_is_found_wherever_it_is(torch_file, nest, legacy):
+    wanted = cocktail.load(torch_file(stored()))
+    gan = cocktail.load(torch_file(nest(foreign.rosinality_generator()), legacy))
     assert gan.discriminator is None
     assert torch.equal(gan.sample([1, 2], truncation=0.5), wanted.sample([1, 2], truncation=0.5))
 
 
-def test_a_file_without_a_centre_gets_the_mean_of_its_codes(write):
-    gan = cocktail.load(write({"g_ema": foreign.rosinality_generator()}))
+def test_a_file_without_a_centre_gets_the_mean_of_its_codes(torch_file):
+    gan = cocktail.load(torch_file({"g_ema": foreign.rosinality_generator()}))
     codes = gan.map(torch.randn(20_000, 8, generator=torch.Generator().manual_seed(9)))[:, 0]
     error = (gan.generator.mapping.w_avg - codes.mean(dim=0)).abs() / codes.std(dim=0)
     assert error.max() < 0.1 and "4,096" in gan.card["imported"]["ignored"]["latent_avg"]
 
 
-def test_a_file_of_the_first_versions_has_no_constant_noise(write):
+def test_a_file_of_the_first_versions_has_no_constant_noise(torch_file):
     state = {k: v for k, v in foreign.rosinality_generator().items() if not k.startswith("noises.")}
-    gan, whole = cocktail.load(write(stored(g_ema=state))), cocktail.load(write(stored()))
+    gan, whole = cocktail.load(torch_file(stored(g_ema=state))), cocktail.load(torch_file(stored()))
     assert torch.allclose(gan.sample([1]), gan.sample([1], noise_mode="none"), atol=1e-5)
     assert torch.equal(gan.sample([1], noise_mode="none"), whole.sample([1], noise_mode="none"))
     assert (
@@ -209,21 +198,21 @@ def test_a_file_of_the_first_versions_has_no_constant_noise(write):
     )
 
 
-def test_half_precision_is_read_as_single(write):
+def test_half_precision_is_read_as_single(torch_file):
     state = {name: value.half() for name, value in foreign.rosinality_generator().items()}
-    gan = cocktail.load(write({"g_ema": state}))
+    gan = cocktail.load(torch_file({"g_ema": state}))
     assert {value.dtype for value in gan.generator.state_dict().values()} == {torch.float32}
     assert torch.equal(gan.generator.synthesis.b8.conv0.bias, state["convs.0.activate.bias"].float())
 
 
-def test_a_discriminator_of_another_resolution_is_left_out_and_said_to_be(write):
-    gan = cocktail.load(write(stored(d=foreign.rosinality_discriminator((6, 7)))))
+def test_a_discriminator_of_another_resolution_is_left_out_and_said_to_be(torch_file):
+    gan = cocktail.load(torch_file(stored(d=foreign.rosinality_discriminator((6, 7)))))
     assert gan.discriminator is None
     assert "8 px" in gan.card["imported"]["ignored"]["discriminator"]
 
 
-def test_a_rosinality_model_survives_the_native_format(write, tmp_path):
-    gan = cocktail.load(write(stored()))
+def test_a_rosinality_model_survives_the_native_format(torch_file, tmp_path):
+    gan = cocktail.load(torch_file(stored()))
     again = cocktail.load(cocktail.save(gan, tmp_path / "native"))
     assert torch.equal(gan.sample([4], truncation=0.7), again.sample([4], truncation=0.7))
     assert again.card == gan.card
@@ -255,24 +244,24 @@ def put(name, value, network="g_ema"):
     (lambda s: s.update(latent_avg=torch.full((8,), math.inf)), "latent_avg holds NaN"),
     (lambda s: s.update(latent_avg=torch.zeros([])), r"latent_avg has shape \[\]"),
 ])  # fmt: skip
-def test_a_file_that_does_not_fit_is_refused_with_names(write, change, message):
+def test_a_file_that_does_not_fit_is_refused_with_names(torch_file, change, message):
     content = stored()
     change(content)
     with pytest.raises(CocktailError, match=message):
-        cocktail.load(write(content))
+        cocktail.load(torch_file(content))
 
 
-def test_tensors_that_share_one_storage_are_not_multiplied(write):
+def test_tensors_that_share_one_storage_are_not_multiplied(torch_file):
     memory = torch.zeros(1000)
     state = {name: value if name.endswith("kernel") else memory[: value.numel()].view(value.shape)
              for name, value in foreign.rosinality_generator().items()}  # fmt: skip
     with pytest.raises(CocktailError, match="g_ema: its tensors share their memory"):
-        cocktail.load(write({"g_ema": state}))
+        cocktail.load(torch_file({"g_ema": state}))
 
 
-def test_the_format_is_told_by_content(write, tmp_path):
-    assert rosinality.recognises(write(stored())) and not dcgan.recognises(write(stored()))
-    assert rosinality.recognises(write(stored(), legacy=True))
-    assert not rosinality.recognises(write({"g_ema": {"main.0.weight": torch.ones(1)}}))
+def test_the_format_is_told_by_content(torch_file, tmp_path):
+    assert rosinality.recognises(torch_file(stored())) and not dcgan.recognises(torch_file(stored()))
+    assert rosinality.recognises(torch_file(stored(), legacy=True))
+    assert not rosinality.recognises(torch_file({"g_ema": {"main.0.weight": torch.ones(1)}}))
     (tmp_path / "named.pt").write_bytes(b"to_rgb1.conv.weight style.1.weight")
     assert not rosinality.recognises(tmp_path / "named.pt") and not rosinality.recognises(tmp_path)

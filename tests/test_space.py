@@ -24,12 +24,6 @@ from ui.models import Models
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    with hub_server.running() as server:
-        yield server.instead_of_the_real_one(tmp_path, monkeypatch)
-
-
 @pytest.fixture(scope="module")
 def union(tiny, tmp_path_factory):
     gan = tiny(("cat", "dog"), seed=3)

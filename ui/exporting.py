@@ -12,6 +12,7 @@ import gradio as gr
 from cocktail import checkpoints, words
 from cocktail.checkpoints import modelcard
 from cocktail.errors import CocktailError
+from cocktail.export import to_onnx, to_page
 from cocktail.gan import Gan
 from ui import access, base, pushing
 
@@ -72,8 +73,6 @@ def pack(gan: Gan, kind: str, half: bool, folder: Path, name: str) -> tuple[Path
 
     Raises: CocktailError as the exports do, or where the kind is unknown.
     """
-    from cocktail.export import to_onnx, to_page
-
     shared = replace(gan, card=modelcard.without_paths(gan.card))
     ways: dict[str, Callable[[Path], str]] = {
         "native": lambda target: (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cocktail.errors import CocktailError
+from cocktail.pictures import ZIP_ERRORS
 
 MAX_DIRECTORY = 8 << 20  # bytes of the list of entries, some 100,000 of them
 TAIL = 22 + 65_535  # the end record and the longest comment behind it
@@ -26,7 +27,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise CocktailError(f"{path}: its list of entries has {size:,} bytes; at most {MAX_DIRECTORY:,} are accepted.")
     try:
         stored = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error, EOFError) as error:
+    except ZIP_ERRORS as error:
         raise CocktailError(f"{path} is damaged or no zip ({error}); copy or download it again.") from error
     with stored:
         yield stored

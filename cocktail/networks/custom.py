@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cocktail import ops
 from cocktail.errors import CocktailError
 from cocktail.networks.layers import Conv2dLayer, FullyConnectedLayer, MinibatchStd, widen_inputs
-from cocktail.networks.registry import Architecture, check_range, register
+from cocktail.networks.registry import Architecture, check_growth, check_range, register
 from cocktail.parallel import RowsRng
 
 
@@ -109,8 +109,7 @@ class Generator(nn.Module):
         of zero, so that the pictures stay. The options exist for StyleGAN2 only; here the class enters w anyway.
         """
         old = self.config
-        if count < old.c_dim:
-            raise CocktailError(f"the generator has {old.c_dim} classes; {count} would drop some.")
+        check_growth("generator", old.c_dim, count)
         new = Generator(replace(old, c_dim=count)).to(next(self.parameters()).device)
         state = dict(self.state_dict())
         if old.c_dim == 0:
@@ -174,8 +173,7 @@ class Discriminator(nn.Module):
     def with_classes(self, count: int, rng: torch.Generator) -> "Discriminator":
         """A discriminator of `count` classes: the unconditional logit stays, a projection with random rows is added."""
         old = self.config
-        if count < old.c_dim:
-            raise CocktailError(f"the discriminator has {old.c_dim} classes; {count} would drop some.")
+        check_growth("discriminator", old.c_dim, count)
         new = Discriminator(replace(old, c_dim=count)).to(next(self.parameters()).device)
         state = dict(self.state_dict())
         width = old.channels[0]

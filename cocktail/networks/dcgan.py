@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cocktail import ops, parallel
 from cocktail.errors import CocktailError
-from cocktail.networks.registry import Architecture, check_range, register
+from cocktail.networks.registry import Architecture, check_growth, check_range, register
 from cocktail.parallel import RowsRng
 
 INIT_STD = 0.02  # section 4 of the paper
@@ -169,8 +169,7 @@ class Generator(nn.Module):
         exist for StyleGAN2 only; here the class enters w anyway.
         """
         old = self.config
-        if count < old.c_dim:
-            raise CocktailError(f"the generator has {old.c_dim} classes; {count} would drop some.")
+        check_growth("generator", old.c_dim, count)
         new = Generator(replace(old, c_dim=count)).to(next(self.parameters()).device)
         state = dict(self.state_dict())
         if old.c_dim == 0 and count:
@@ -240,8 +239,7 @@ class Discriminator(nn.Module):
     def with_classes(self, count: int, rng: torch.Generator) -> "Discriminator":
         """A discriminator of `count` classes whose verdict stays: the rows of new classes are zero until trained."""
         old = self.config
-        if count < old.c_dim:
-            raise CocktailError(f"the discriminator has {old.c_dim} classes; {count} would drop some.")
+        check_growth("discriminator", old.c_dim, count)
         new = Discriminator(replace(old, c_dim=count)).to(next(self.parameters()).device)
         state = dict(self.state_dict())
         if count:

@@ -48,6 +48,12 @@ def can_be_root(generator: nn.Module) -> bool:
     return all(kind.root for kind in ARCHITECTURES.values() if type(generator) is kind.generator)
 
 
+def check_growth(what: str, old: int, new: int) -> None:
+    """Raises: CocktailError where a generator or discriminator of `old` classes is asked to have fewer."""
+    if new < old:
+        raise CocktailError(f"the {what} has {old} classes; {new} would drop some.")
+
+
 def check_range(config: object, **bounds: tuple[float, float]) -> None:
     """Checks that fields of a config lie in [low, high].
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cocktail import ops
 from cocktail.errors import CocktailError
 from cocktail.networks.layers import Conv2dLayer, FullyConnectedLayer, MinibatchStd, widen_inputs
-from cocktail.networks.registry import Architecture, check_range, register
+from cocktail.networks.registry import Architecture, check_growth, check_range, register
 from cocktail.parallel import RowsRng, randn
 
 MAX_CHANNELS = 4096
@@ -341,8 +341,7 @@ class Generator(nn.Module):
         (class_w_gain, class_centers) switch on parts that start neutral too. A `count` below the present is an error.
         """
         old = self.config
-        if count < old.c_dim:
-            raise CocktailError(f"the generator has {old.c_dim} classes; {count} would drop some.")
+        check_growth("generator", old.c_dim, count)
         new = Generator(replace(old, c_dim=count, **options)).to(next(self.parameters()).device)
         state = dict(self.state_dict())
         fresh = new.state_dict()
@@ -504,8 +503,7 @@ class Discriminator(nn.Module):
         logit is the old one times the mean of the mapped class, close to 1 for every class, and no sign is turned over.
         """
         old = self.config
-        if count < old.c_dim:
-            raise CocktailError(f"the discriminator has {old.c_dim} classes; {count} would drop some.")
+        check_growth("discriminator", old.c_dim, count)
         new = Discriminator(replace(old, c_dim=count)).to(next(self.parameters()).device)
         state = dict(self.state_dict())
         if old.c_dim == 0:
