@@ -23,7 +23,7 @@ def check_steps(text: str) -> Iterator[tuple[str, dict]]:
         return
     steps = base.Returning(estimate(recipe, folder=runs.home()))
     for stage in steps:
-        yield plain(f"Measuring {stage} …") + words, {}
+        yield plain(f"Trying out what it takes: {stage} …") + words, {}
     yield merge_form.findings(found, steps.value.words()), {"text": text, "estimate": steps.value}
 
 
