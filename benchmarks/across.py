@@ -21,11 +21,11 @@ from cocktail.checkpoints import write_text
 from cocktail.export import to_onnx
 from cocktail.gan import Gan, new_gan
 from cocktail.images import grid
-from cocktail.methods.cocktail import GOOD, prepare_root
+from cocktail.methods.cocktail import GOOD
+from cocktail.methods.preparing import fresh, prepare_root
 from cocktail.metrics.evaluate import evaluate
 from cocktail.metrics.features import OracleFeatures
 from cocktail.metrics.references import DrawnDomains
-from cocktail.networks import architecture_of
 from cocktail.recipe import Recipe, Source
 from cocktail.sources import DomainSource, MixtureSource
 from cocktail.teachers import teacher
@@ -116,7 +116,7 @@ def baseline(name: str, pair: Pair, scratch: bool) -> Gan:
     teachers = [teacher(Source(ref, names=(label,)), "cpu") for ref, label in (pair.root, pair.source)]
     student = prepare_root(teachers, MERGE.class_w_gain, Setting(SEED))
     if scratch:
-        student = _fresh(student)
+        student = fresh(student, SEED)
     both = MixtureSource([known.source(student.resolution) for known in teachers])
     kimg = MERGE.root.total_kimg + sum(MERGE.warm.stage_kimg) + MERGE.merge.total_kimg
     config = replace(MERGE.merge, total_kimg=kimg, anchor_weight=0.0, seed=SEED)
@@ -125,15 +125,6 @@ def baseline(name: str, pair: Pair, scratch: bool) -> Gan:
     described = {"pair": name, "baseline": kind}
     steps = runs.train_source(student, both, config, folder, described, folder.exists(), THREADS)
     return follow(steps, f"{name} {kind}")
-
-
-def _fresh(gan: Gan) -> Gan:
-    """The same networks with new weights."""
-    kind = architecture_of(gan.generator)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        return replace(gan, generator=kind.generator(gan.generator.config).eval(),
-                       discriminator=kind.discriminator(gan.discriminator.config))  # fmt: skip
 
 
 def scores(gan: Gan) -> dict[str, dict]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tqdm import tqdm
 
 from cocktail.gan import Gan
-from cocktail.methods.cocktail import SMALL
+from cocktail.methods.presets import SMALL
 from cocktail.training import Progress
 
 SOURCE = replace(SMALL, total_kimg=40.0, lr=0.001, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0)

@@ -29,27 +29,24 @@ BATCH = 50
 RIDGE = 10.0
 
 
-class AlignedSource(MixtureSource):
-    """The samples of all sources, each with the latent of the root that it belongs to.
+class PairedSource(MixtureSource):
+    """The samples of all sources, each with the latent of the student that it belongs to.
 
-    `rooted` holds one model for each source, of the same latent space; the first is the root itself, whose latents need
-    no map. The maps are found when pictures are first asked for, since a finished stage asks for none. In place of a
-    source that is no model come samples of the model rooted on it (`with_latents`), never its own pictures. With
-    `match`, small things of which samples say nothing are matched to the root's (of its first class) by where they
-    show.
+    A rotation from the student's z to the source's, one for each class, says which. They are found when pictures are
+    first asked for, since a finished stage asks for none.
     """
 
     paired = True
 
-    def __init__(self, sources: Sequence[ImageSource], rooted: Sequence[Gan], ctx: Context, match: bool = False):
-        super().__init__([with_latents(*pair) for pair in zip(sources, rooted, strict=True)])
-        self.rooted, self.ctx, self.match = tuple(rooted), ctx, match
-        self._maps: list[list[Tensor]] = []
-        self._directions: list[Tensor] = []  # of each class, in the root's space
+    def __init__(self, sources: Sequence[GanSource], z_dim: int, ctx: Context):
+        super().__init__(sources)
+        self.z_dim, self.ctx = z_dim, ctx
+        self._maps: list[list[Tensor]] = []  # of each source, of each of its classes
+        self._directions: list[Tensor] = []  # of each class, in the student's space
 
     def sample_pairs(self, labels: Tensor, rng: torch.Generator, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1], the root's latents float32 [n, z_dim]; or of rows."""
-        z = of_rows(torch.randn(len(labels), self.rooted[0].z_dim, generator=rng), rows)
+        """int64 [n] -> pictures float32 [n, 3, H, W] in [-1, 1], student's latents float32 [n, z_dim]; or of rows."""
+        z = of_rows(torch.randn(len(labels), self.z_dim, generator=rng), rows)
         return self._draw(z, of_rows(labels, rows)), z
 
     @property
@@ -67,17 +64,29 @@ class AlignedSource(MixtureSource):
         What changes is the part of z along the direction of that number: the whole picture, or just a mouth.
         """
         assert self.contrast_lines
-        z = normalized(torch.randn(len(labels), self.rooted[0].z_dim, generator=rng))
+        z = normalized(torch.randn(len(labels), self.z_dim, generator=rng))
         along = torch.stack([self._directions[i][k] for i, k in zip(labels.tolist(), lines.tolist(), strict=True)])
         step = torch.randn(len(labels), 1, generator=rng) - (z * along).sum(dim=1, keepdim=True)
         z = torch.cat([of_rows(z, rows), of_rows(z + step * along, rows)])
         return self._draw(z, of_rows(labels, rows).repeat(2)), z
 
+    def find_maps(self) -> list[list[Tensor]]:
+        """The rotations float32 [z_dim, z_dim of the source], a list of one for each class of each source.
+
+        Here latents of student and source are the same numbers: classes have nothing to do with each other.
+        """
+        return [[torch.eye(self.z_dim, source.gan.z_dim)] * len(source.classes) for source in self.sources]
+
+    @property
+    def maps(self) -> list[list[Tensor]]:
+        """The main process's maps, for all: what a GPU computes may differ in the last bit."""
+        self._maps = self._maps or parallel.current().same(self.find_maps())
+        return self._maps
+
     def _draw(self, z: Tensor, labels: Tensor) -> Tensor:
-        """The pictures of the root's latents float32 [n, z_dim]: float32 [n, 3, H, W]."""
-        self._maps = self._maps or self._find_maps()
+        """The pictures of the student's latents float32 [n, z_dim]: float32 [n, 3, H, W]."""
         images, start = None, 0
-        for source, maps in zip(self.sources, self._maps, strict=True):
+        for source, maps in zip(self.sources, self.maps, strict=True):
             for index, rotation in enumerate(maps):
                 here = (labels == start + index).nonzero().flatten()
                 if len(here):
@@ -88,9 +97,8 @@ class AlignedSource(MixtureSource):
         return images
 
     def _find_directions(self) -> list[Tensor]:
-        self._maps = self._maps or self._find_maps()
         found = []
-        for source, maps in zip(self.sources, self._maps, strict=True):
+        for source, maps in zip(self.sources, self.maps, strict=True):
             for index, rotation in enumerate(maps):
                 rng = torch.Generator().manual_seed(self.ctx.seed + len(found))
                 lines = visible_directions(source, index, rng) @ rotation.t()
@@ -98,11 +106,22 @@ class AlignedSource(MixtureSource):
                 self.ctx.record(f"visible_directions/{source.classes[index]}", len(lines))
         return found
 
-    def _find_maps(self) -> list[list[Tensor]]:
-        """The main process's maps, for all: what a GPU computes may differ in the last bit."""
-        return parallel.current().same(self._align())
 
-    def _align(self) -> list[list[Tensor]]:
+class AlignedSource(PairedSource):
+    """Pairs whose latents the rooted models align with the root's.
+
+    `rooted` holds one model for each source, of the same latent space; the first is the root itself, whose latents need
+    no map. In place of a source that is no model come samples of the model rooted on it (`with_latents`), never its own
+    pictures. With `match`, small things of which samples say nothing are matched to the root's (of its first class) by
+    where they show.
+    """
+
+    def __init__(self, sources: Sequence[ImageSource], rooted: Sequence[Gan], ctx: Context, match: bool = False):
+        super().__init__([with_latents(*pair) for pair in zip(sources, rooted, strict=True)], rooted[0].z_dim, ctx)
+        self.rooted, self.match = tuple(rooted), match
+
+    def find_maps(self) -> list[list[Tensor]]:
+        """As of any `PairedSource`, by `align`."""
         root, found = self.sources[0], []
         found.append([torch.eye(root.gan.z_dim) for _ in root.classes])
         seen = view(root, 0, torch.Generator().manual_seed(self.ctx.seed)) if self.match else None

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 import torch
 
 from cocktail.errors import CocktailError
-from cocktail.gan import Gan, average, new_gan, weight_distance
+from cocktail.gan import Gan, average, weight_distance
 from cocktail.methods.alignment import AlignedSource
+from cocktail.methods.fisher import fisher_average, fisher_information
+from cocktail.methods.preparing import class_gain, prepare_root
+from cocktail.methods.presets import SMALL, SMALL_FIT, SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher, method
-from cocktail.networks import architecture_of, can_be_root
 from cocktail.options import check_options, option
 from cocktail.sources import MixtureSource
 from cocktail.training import Progress, TrainConfig
 from cocktail.warmstart import WarmStartConfig
+
+FISHER_SAMPLES = 256  # generated pictures of each model
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,11 @@ class CocktailConfig:
 
     root: TrainConfig = option(TrainConfig(), "training of each rooting stage")
     merge: TrainConfig = option(TrainConfig(), "training of the merging stage")
+    averaging: str = option(
+        "plain", "weights count alike, or as they matter to each model", choices=("plain", "fisher")
+    )
     root_weight: float = option(0.0, "share of the root in the average; 0 = equal shares", 0.0, 1.0)
+    shares: tuple[float, ...] = option((), "share of each model in the average, root first; empty: as root weight", 0.0)
     class_w_gain: float = option(0.0, "class embedding in W, of this gain; 0 = off", 0.0)
     own_rows: bool = option(False, "class i of the average keeps rooted model i's class row in W")
     distill: bool = option(False, "the merge follows the rooted models on shared z")
@@ -33,26 +41,19 @@ class CocktailConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extra_kimg", tuple(self.extra_kimg))
+        object.__setattr__(self, "shares", tuple(self.shares))
         check_options(self)
+        if self.shares and not sum(self.shares):
+            raise CocktailError(f"shares is {self.shares}; at least one must be above 0.")
         if self.root.start_resolution or self.merge.start_resolution:
             raise CocktailError("start_resolution must be 0 in a merge: growing starts from new networks.")
 
 
-SMALL = TrainConfig(
-    batch=8,
-    lr=0.0025,
-    loss="relativistic",
-    gamma=1.0,
-    pl_weight=0.0,
-    style_mixing=0.3,
-    ema_kimg=1.0,
-    reuse_samples=True,
-)
 # For networks of a million parameters and an hour on a CPU: the bundled union is made with it.
 GOOD = CocktailConfig(
     root=replace(SMALL, total_kimg=4.0),
-    merge=replace(SMALL, total_kimg=96.0, batch=16, lr=0.0015, ema_kimg=0.5, lr_decay=0.5, anchor_weight=10.0),
-    warm=WarmStartConfig(stage_kimg=(320.0,), batch=16, ema_kimg=1.0, contrast_weight=12.0),
+    merge=SMALL_MERGE,
+    warm=SMALL_FIT,
     class_w_gain=4.0,
     own_rows=True,
     align=True,
@@ -106,8 +107,7 @@ def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> G
         name = f"root/{_title(source.classes)}"
         rooted.append((yield from ctx.stage(name, root, source, stages[name])))
         _record_distances(teachers[index], root, rooted[-1], source.classes, ctx)
-    union = average(rooted, _shares(len(rooted), config.root_weight))
-    union.card = dict(root.card)
+    union = _average(rooted, [source.classes for source in sources], config, ctx.seed)
     if config.own_rows:
         _take_own_rows(union, rooted, [source.classes for source in sources])
     ctx.show("average", union)
@@ -120,51 +120,6 @@ def cocktail(teachers: list[Teacher], config: CocktailConfig, ctx: Context) -> G
         if name.partition("/")[0] in ("merge", "extra"):
             union = yield from ctx.stage(name, union, data, stages[name], anchors)
     return union
-
-
-def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context) -> Gan:
-    """The root with the classes of all teachers added once, so that every rooted model shares their random rows.
-
-    A root without a discriminator gets a new one of the generator's architecture and widths, untrained: rooting then
-    has to train it first, and the record says so. Discriminators of the other teachers are not used.
-
-    Raises: CocktailError where the root is no model that can be trained or not all its classes are taken, or two
-    classes have one name.
-    """
-    first, names = teachers[0], [name for teacher in teachers for name in teacher.names]
-    if len(teachers) < 2:
-        raise CocktailError("a merge needs two models or more; add a source.")
-    if len(set(names)) != len(names):
-        raise CocktailError(f"class names must differ, found {', '.join(names)}. Name them apart in the recipe.")
-    root = first.root().copy()
-    if not can_be_root(root.generator):
-        kind = architecture_of(root.generator).name
-        raise CocktailError(f"{kind} models can teach, but cannot be the root. Make another model the root.")
-    picks = first.picks or root.classes
-    if set(picks) != set(root.classes) or len(picks) != len(root.classes):
-        raise CocktailError(
-            f"the root has classes {', '.join(root.classes)}, but the recipe picks {', '.join(picks)}. "
-            "Take all classes of the root, or make another model the root."
-        )
-    if root.discriminator is None:
-        root.discriminator = _new_discriminator(root, ctx.seed)
-        ctx.record("root_discriminator", "missing in the source: a new, untrained one is used")
-    if root.classes:
-        root.classes = tuple(first.names[picks.index(name)] for name in root.classes)
-    rng = torch.Generator().manual_seed(ctx.seed)
-    # A root that is a union keeps the gain that its rows were trained with.
-    root = root.with_classes(names, rng, class_w_gain=_gain(root) or class_w_gain, class_centers=True)
-    root.card = {}
-    return root
-
-
-def _new_discriminator(root: Gan, seed: int) -> torch.nn.Module:
-    kind = architecture_of(root.generator)
-    shared = set(kind.discriminator_config.__dataclass_fields__) & set(root.generator.config.__dataclass_fields__)
-    fields = {name: getattr(root.generator.config, name) for name in shared - {"c_dim"}}
-    own = {name: getattr(root.generator.config, name) for name in root.generator.config.__dataclass_fields__}
-    own.pop("c_dim")
-    return new_gan(kind.name, own, fields, root.classes, seed).discriminator.to(root.device)
 
 
 def _record_distances(teacher: Teacher, root: Gan, rooted: Gan, classes: Sequence[str], ctx: Context) -> None:
@@ -180,7 +135,7 @@ def _record_distances(teacher: Teacher, root: Gan, rooted: Gan, classes: Sequenc
         widened = (
             source
             if source.classes
-            else source.with_classes(root.classes, rng, class_w_gain=_gain(root), class_centers=True)
+            else source.with_classes(root.classes, rng, class_w_gain=class_gain(root), class_centers=True)
         )
         ctx.record(f"distance/root-source/{name}", weight_distance(root, widened))
     except CocktailError:
@@ -192,14 +147,26 @@ def _title(classes: Sequence[str]) -> str:
     return "+".join(classes) if len(classes) < 5 else f"{'+'.join(classes[:3])}+{len(classes) - 3} more"
 
 
-def _gain(gan: Gan) -> float:
-    return getattr(gan.generator.config, "class_w_gain", 0.0)
+def _average(rooted: Sequence[Gan], classes: Sequence[Sequence[str]], config: CocktailConfig, seed: int) -> Gan:
+    """The mean of root and rooted models (section 3.2), in the shares and with the weights that the config asks for."""
+    shares = _shares(len(rooted), config)
+    union = average(rooted, shares)
+    if config.averaging == "plain":
+        return union
+    found = [fisher_information(gan, names, FISHER_SAMPLES, seed) for gan, names in zip(rooted, classes, strict=True)]
+    return fisher_average(rooted, found, union, shares)
 
 
-def _shares(count: int, root_weight: float) -> list[float]:
-    if not root_weight:
+def _shares(count: int, config: CocktailConfig) -> list[float]:
+    if config.shares:
+        if len(config.shares) != count:
+            raise CocktailError(
+                f"shares has {len(config.shares)} numbers for {count} models; give one each, root first."
+            )
+        return [share / sum(config.shares) for share in config.shares]
+    if not config.root_weight:
         return [1 / count] * count
-    return [root_weight] + [(1 - root_weight) / (count - 1)] * (count - 1)
+    return [config.root_weight] + [(1 - config.root_weight) / (count - 1)] * (count - 1)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Protocol
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.sources import ImageSource, Pairs
-from cocktail.training import Anchors, Progress, TrainConfig
+from cocktail.training import FREE, Anchors, Progress, Restraint, TrainConfig
 from cocktail.warmstart import WarmStartConfig
 
 
@@ -42,8 +42,9 @@ class Context(Protocol):
     seed: int
 
     def stage(
-        self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None
-    ) -> Generator[Progress, None, Gan]:
+        self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None,
+        restraint: Restraint = FREE,
+    ) -> Generator[Progress, None, Gan]:  # fmt: skip
         """Runs one `finetune`, or goes on with it, or returns what it gave when it was finished before."""
         ...
 

@@ -10,7 +10,7 @@ import torch
 from cocktail import hardware, words
 from cocktail.gan import Gan
 from cocktail.methods.alignment import with_latents
-from cocktail.methods.cocktail import prepare_root
+from cocktail.methods.preparing import prepare_root
 from cocktail.methods.registry import Planned, Teacher, get
 from cocktail.metrics.watch import snapshots
 from cocktail.preflight import probe
@@ -124,7 +124,9 @@ def _prepare(recipe: Recipe, teachers: Sequence[Teacher]) -> _Work:
     gain = getattr(recipe.config, "class_w_gain", 0.0)
     root = prepare_root(teachers, gain, _Quiet(recipe.seed))
     sources = [t.source(root.resolution) for t in teachers]
-    return _Work(root, sources, getattr(recipe.config, "align", False), getattr(recipe.config, "distill", False))
+    # Whatever is fitted to samples knows their latents; without rooting the search for them is shorter than is said.
+    paired = getattr(recipe.config, "align", hasattr(recipe.config, "warm"))
+    return _Work(root, sources, paired, getattr(recipe.config, "distill", False))
 
 
 def _kinds(plan: Sequence[Planned], work: _Work) -> list[tuple[Hashable, list[ImageSource]]]:

@@ -20,7 +20,17 @@ from cocktail.runs.folder import Run
 from cocktail.runs.publishing import publish, published
 from cocktail.runs.stopping import Stop
 from cocktail.sources import ImageSource, Pairs
-from cocktail.training import Anchors, Progress, State, TrainConfig, TrainState, finetune, start_state
+from cocktail.training import (
+    FREE,
+    Anchors,
+    Progress,
+    Restraint,
+    State,
+    TrainConfig,
+    TrainState,
+    finetune,
+    start_state,
+)  # fmt: skip
 from cocktail.warmstart import FitState, WarmStartConfig
 
 SAVE_SEC = 60.0
@@ -100,13 +110,15 @@ class RunContext:
         write_atomically(path, lambda partial: picture.save(partial, format="png"))
 
     def stage(
-        self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None
-    ) -> Generator[Progress, None, Gan]:
+        self, name: str, student: Gan, source: ImageSource, config: TrainConfig, anchors: Anchors | None = None,
+        restraint: Restraint = FREE,
+    ) -> Generator[Progress, None, Gan]:  # fmt: skip
         """Runs one stage of training, or continues it, or loads what it gave."""
         total = int(config.total_kimg * 1000)
 
         def train(state: TrainState | None) -> Iterator[Progress]:
-            return finetune(student, source, config, anchors=anchors, state=state, report_images=self._report(total))
+            return finetune(student, source, config, anchors=anchors, restraint=restraint, state=state,
+                            report_images=self._report(total))  # fmt: skip
 
         return (yield from self._stage(_Stage(name, config, source.classes, total), student, start_state, train))
 

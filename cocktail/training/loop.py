@@ -11,6 +11,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.sources import ImageSource
 from cocktail.training.config import Anchors, Progress, TrainConfig
+from cocktail.training.restraint import FREE, Restraint
 from cocktail.training.state import TrainState
 from cocktail.training.trainer import Trainer
 
@@ -21,6 +22,7 @@ def finetune(
     config: TrainConfig,
     *,
     anchors: Anchors | None = None,
+    restraint: Restraint = FREE,
     state: TrainState | None = None,
     report_images: int = 1000,
 ) -> Iterator[Progress]:
@@ -31,8 +33,9 @@ def finetune(
     Generator: non-saturating logistic loss (or relativistic), path-length regularisation, style mixing; discriminator:
     lazy R1 (StyleGAN2, section 3 and appendix B). Both halves of a batch have the same labels in the same order, since
     the minibatch standard deviation would give a difference away. Classes of the source are found in the student by
-    name; the student may have more. `anchors` add distillation on shared z. A `state` that was loaded goes on where it
-    was saved, to the bit on one machine with one thread count. Inside `parallel.joined` the processes share each batch.
+    name; the student may have more. `anchors` add distillation on shared z, a `restraint` keeps weights near where they
+    were. A `state` that was loaded goes on where it was saved, to the bit on one machine with one thread count. Inside
+    `parallel.joined` the processes share each batch.
 
     Raises:
         CocktailError: no discriminator, a class that the student lacks, other pixels, a batch that the processes cannot
@@ -43,7 +46,7 @@ def finetune(
     if source.resolution != student.resolution:
         raise CocktailError(f"source of {source.resolution} px, student of {student.resolution} px; resize the source.")
     state = state or start_state(student, config)
-    trainer = Trainer(state, source, anchors or {})
+    trainer = Trainer(state, source, anchors or {}, restraint)
     total, started = int(config.total_kimg * 1000), time.monotonic()
     every = config.batch * max(1, math.ceil(report_images / config.batch))
     while state.images < total:

@@ -12,14 +12,16 @@ from cocktail.parallel import Part
 from cocktail.sources import ImageSource
 from cocktail.training.config import Anchors
 from cocktail.training.losses import adversarial_losses, gradient_penalty, path_length_penalty
+from cocktail.training.restraint import FREE, Restraint
 from cocktail.training.state import TrainState
 
 
 class Trainer:
     """One step of both networks, on this process's part of the batch; kept apart from the schedule in `finetune`."""
 
-    def __init__(self, state: TrainState, source: ImageSource, anchors: Anchors):
+    def __init__(self, state: TrainState, source: ImageSource, anchors: Anchors, restraint: Restraint = FREE):
         self.state, self.source, self.paired = state, source, getattr(source, "paired", False)
+        self.restraint = restraint
         self.config, self.device = state.config, state.template.device
         student = state.template
         names = source.classes if student.classes else ()
@@ -104,8 +106,12 @@ class Trainer:
                 follow = state.images < 1000 * config.anchor_only_kimg
                 loss = anchor_weight * distance + (0 if follow else loss)
                 losses["anchor"] = distance.detach()
+        if self.restraint.generator:
+            penalty = self.restraint.generator.penalty(state.generator)
+            loss, losses["pull_g"] = loss + penalty, penalty.detach()
         self._descend(loss, state.g_optimizer, "generator")
-        state.discriminator.requires_grad_(True)
+        for name, parameter in state.discriminator.named_parameters():
+            parameter.requires_grad_(name not in self.restraint.frozen)
         return images.detach(), losses
 
     def path_length_step(self, labels: Tensor) -> Tensor:
@@ -140,6 +146,9 @@ class Trainer:
             penalty = gradient_penalty(real, seen) + (gradient_penalty(images, drawn) if both else 0)
             loss = loss + penalty * (config.gamma / 2 * config.r1_interval)
             losses["r1"] = penalty.detach()
+        if self.restraint.discriminator:
+            penalty = self.restraint.discriminator.penalty(state.discriminator)
+            loss, losses["pull_d"] = loss + penalty, penalty.detach()
         self._descend(loss, state.d_optimizer, "discriminator")
         return losses
 

@@ -1,0 +1,65 @@
+"""Distillation: the root learns what every source draws from the same z, then goes on as TransferGAN does.
+
+What a baseline can have of the cocktail's further ingredients without rooting: pairs of latent and picture, contrasts,
+a fit before the adversarial stage. Nothing aligns the sources, so a z means another thing in every class.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+from cocktail.errors import CocktailError
+from cocktail.gan import Gan
+from cocktail.methods import onestage
+from cocktail.methods.alignment import PairedSource
+from cocktail.methods.onestage import OneStageConfig
+from cocktail.methods.preparing import prepare_root
+from cocktail.methods.presets import SMALL_FIT, SMALL_MERGE
+from cocktail.methods.registry import Context, Planned, Teacher, method
+from cocktail.options import option
+from cocktail.training import Progress
+from cocktail.warmstart import WarmStartConfig
+
+
+@dataclass(frozen=True)
+class DistillationConfig(OneStageConfig):
+    """`distill` has no meaning here: all classes follow their source."""
+
+    warm: WarmStartConfig = option(WarmStartConfig(), "fit to the sources' samples and their latents")
+
+
+GOOD = DistillationConfig(merge=SMALL_MERGE, class_w_gain=4.0, warm=SMALL_FIT)
+PRESETS = {
+    "paper": DistillationConfig(),
+    "small": GOOD,
+    "try": replace(GOOD, merge=replace(GOOD.merge, total_kimg=3.0), warm=replace(GOOD.warm, stage_kimg=(12.0,))),
+}
+
+
+def plan(classes: Sequence[Sequence[str]], config: DistillationConfig, seed: int = 0) -> list[Planned]:
+    """The fit, then the adversarial stages."""
+    fit = Planned("distill", replace(config.warm, seed=seed), sum(map(len, classes)))
+    return [fit, *onestage.plan(classes, config, seed)]
+
+
+@method(
+    "distillation",
+    title="Distillation without rooting",
+    paper="no paper: TransferGAN with every aid that needs no rooted model",
+    config=DistillationConfig,
+    presets=PRESETS,
+    plan=plan,
+)
+def distillation(teachers: list[Teacher], config: DistillationConfig, ctx: Context) -> Generator[Progress, None, Gan]:
+    """Sources that are pictures have no latents. Raises: CocktailError where there are such."""
+    student = prepare_root(teachers, config.class_w_gain, ctx)
+    for teacher in teachers:
+        if teacher.gan is None:
+            raise CocktailError(
+                f"pictures of {', '.join(teacher.names)} have no latents to learn. Take another method or source."
+            )
+    sources = [teacher.source(student.resolution) for teacher in teachers]
+    data = PairedSource(sources, student.z_dim, ctx)
+    for stage in plan([t.names for t in teachers], config, ctx.seed):
+        run = ctx.warm_start if stage.name == "distill" else ctx.stage
+        student = yield from run(stage.name, student, data, stage.config)
+    return student
