@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks import across, inversion, merge, studio, transfer
+from benchmarks import across, inversion, merge, studio, tables_report, transfer
 from cocktail import checkpoints, domains
 from cocktail.checkpoints import write_text
 from cocktail.domains.oracle import CONFIG, FOLDER
@@ -119,8 +119,8 @@ def page(sources: dict[str, Gan], union: Gan) -> str:
 
 def measured() -> Iterator[str]:
     """The sections of what was measured apart from the bundle, each from the file that its benchmark wrote."""
-    for benchmark in (transfer, inversion, studio, merge, across):
-        path = DOCS / f"{benchmark.__name__.rpartition('.')[2]}.json"
+    for benchmark in (transfer, inversion, studio, merge, across, tables_report):
+        path = DOCS / f"{benchmark.__name__.rpartition('.')[2].removesuffix('_report')}.json"
         if path.is_file():
             yield benchmark.section(json.loads(path.read_text(encoding="utf-8")))
 

@@ -14,6 +14,7 @@ import ui
 from cocktail import checkpoints, runs
 from cocktail.errors import CocktailError
 from cocktail.methods.cocktail import PRESETS, CocktailConfig
+from cocktail.methods.registry import METHODS
 from cocktail.preflight import Finding
 from cocktail.recipe import Recipe, Source
 from cocktail.runs import Run
@@ -100,6 +101,18 @@ def test_every_preset_comes_back_from_its_recipe(sources, preset):
     assert recipe.config == PRESETS[preset]
     again = merge_form.form_of(recipe)
     assert again.preset == preset and again.options["changes"] == {} and merge_form.recipe_of(again) == recipe
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_form_of_every_method_shows_what_its_recipe_says(sources, method):
+    """Also lists of numbers and of words, like the shares of an average and the pictures of the upper bound."""
+    config = METHODS[method].presets["try"]
+    lists = {"pictures": ("face", "my cats"), "shares": (1.0, 2.5)}
+    given = {name: value for name, value in lists.items() if hasattr(config, name)}
+    recipe = Recipe((Source(sources["cat"]), Source(sources["dog"])), method, config=replace(config, **given))
+    again = merge_form.form_of(recipe)
+    assert (again.method, again.preset) == (method, "try") and again.options["changes"].keys() == given.keys()
+    assert merge_form.recipe_of(again).config == recipe.config
 
 
 def test_mixed_precision_reaches_every_stage_of_training(sources):

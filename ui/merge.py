@@ -56,7 +56,8 @@ def _controls(page: base.Page) -> dict:
                                info="Try it: about 3 minutes. Good: an hour. Paper: days on a GPU.")  # fmt: skip
     parts["options"] = options.component("merge-options")
     with gr.Accordion("More", open=False, elem_classes="more"):
-        parts["method"] = gr.Dropdown(merge_form.methods(), value="cocktail", label="Method", elem_id="merge-method")
+        parts["method"] = gr.Dropdown(merge_form.methods(), value="cocktail", label="Method", elem_id="merge-method",
+                                      info="GAN Cocktail, or a baseline to compare it with.")  # fmt: skip
         with gr.Row(elem_classes="joined"):
             parts["seed"] = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="merge-seed", min_width=80)
             parts["threads"] = gr.Number(max(1, hardware.available_threads() - 1), label="Threads", precision=0,

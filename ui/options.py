@@ -65,17 +65,21 @@ def _field(item: dataclasses.Field, entry: Any, path: str, owner: type) -> dict:
     return {
         "path": path, "label": item.name.replace("_", " "), "help": item.metadata.get("help", ""),
         "kind": "choice" if "choices" in item.metadata else kind,
-        "value": ", ".join(f"{x:g}" for x in entry) if isinstance(entry, tuple) else entry,
+        "value": ", ".join(map(_shown, entry)) if isinstance(entry, tuple) else entry,
         "min": item.metadata.get("min"), "max": item.metadata.get("max"),
         "choices": list(item.metadata.get("choices", ())),
     }  # fmt: skip
+
+
+def _shown(entry: float | str) -> str:
+    return entry if isinstance(entry, str) else f"{entry:g}"
 
 
 def _read(hint: Any, entry: Any) -> Any:
     """What was typed, as the field wants it; what cannot be read stays as it is, and `build` says so."""
     try:
         if get_origin(hint) is tuple:
-            return [get_args(hint)[0](part) for part in str(entry).replace(";", ",").split(",") if part.strip()]
+            return [get_args(hint)[0](part.strip()) for part in str(entry).replace(";", ",").split(",") if part.strip()]
         if hint is int:
             return int(entry) if float(entry) == int(float(entry)) else float(entry)
         return float(entry) if hint is float else entry

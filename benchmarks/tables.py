@@ -1,0 +1,152 @@
+"""The paper's tables on the drawn domains: every method on equal terms, what it costs, what it gives.
+
+    python -m benchmarks.tables --table 3 [--seeds 1 2 3] [--part 1/2]
+    python -m benchmarks.tables --report        # writes the section of docs/RESULTS.md and its figures
+
+A table is a set of cells (`benchmarks.cells`), many of which belong to several tables; one that is finished is not run
+again, one that was interrupted goes on where it was saved. `--part 1/2` takes every other cell, for two processes.
+"""
+
+import argparse
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from benchmarks import bundle_report, tables_figures
+from benchmarks.cells import WORK, Cell, forget, results, run
+from benchmarks.ways import AIDED, ROOT_KIMG, ways
+from cocktail import domains
+
+PAIRS = (("cat", "face"), ("cat", "dog"), ("face", "car"))
+ALL = ("cat", "face", "dog", "car")
+UNIONS = (*PAIRS, ("cat", "face", "dog"), ALL)
+SEEDS = (1, 2, 3)
+MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scratch", "freezed", "ewc", "l2")
+
+
+def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = 32, extra_kimg: float = 0.0,
+         scale: float = 1.0) -> Cell:  # fmt: skip
+    """A cell of a way that all tables know; more or less budget shows in its name."""
+    suffix = f" +{extra_kimg:g} kimg" if extra_kimg else f" x{scale:g}" if scale != 1 else ""
+    method, config = ways(len(classes), extra_kimg, scale)[way]
+    return Cell(tuple(classes), way + suffix, method, config, seed, resolution)
+
+
+def table_3(seeds: Sequence[int]) -> list[Cell]:
+    """Two, three and four sources by all methods; tables 1, 2 and 4 and the figures read the same cells."""
+    return [cell(union, way, seed) for seed in seeds for union in UNIONS for way in MAIN
+            if seed == 1 or union != UNIONS[3]]  # fmt: skip
+
+
+def counted(seeds: Sequence[int]) -> list[Cell]:
+    """The best baselines with as many pictures more as the roots of the cocktail take."""
+    return [cell(union, way, seed, extra_kimg=ROOT_KIMG * (len(union) - 1))
+            for seed in seeds for union in (*PAIRS, ALL) for way in ("transfer", *AIDED)]  # fmt: skip
+
+
+def table_5(seeds: Sequence[int]) -> list[Cell]:
+    """Every root of every pair, and of all four."""
+    orders = [*itertools.permutations(domains.names(), 2)]
+    orders += [(root, *(name for name in ALL if name != root)) for root in ALL]
+    return [cell(order, "ours", seed) for seed in seeds for order in orders]
+
+
+def table_6(seeds: Sequence[int]) -> list[Cell]:
+    """The cat in growing company."""
+    return [
+        cell(ALL[:count], way, seed) for seed in seeds for count in (2, 3, 4) for way in ("transfer", "plain", "ours")
+    ]
+
+
+def table_10(seeds: Sequence[int]) -> list[Cell]:
+    """A source that was trained for a tenth of the time, as the root and beside it."""
+    found = []
+    for seed, way, shares in itertools.product(seeds, ("transfer", "plain", "ours"), ((1.0, 0.1), (0.1, 1.0))):
+        found.append(replace(cell(("cat", "face"), way, seed), shares=shares))
+    return found
+
+
+def table_11(seeds: Sequence[int]) -> list[Cell]:
+    """16, 32 and 64 pixels."""
+    return [cell(("cat", "face"), way, seed, size)
+            for seed in seeds for size in (16, 32, 64) for way in ("transfer", "plain", "ours")]  # fmt: skip
+
+
+def inherited(seeds: Sequence[int]) -> list[Cell]:
+    """What starts from the root: the generator alone, or the discriminator alone (Grigoryev et al. 2022, table 2)."""
+    found = []
+    for seed, keep in itertools.product(seeds, ("generator", "discriminator")):
+        known = cell(("cat", "face"), "scratch", seed)
+        found.append(replace(known, way=f"keeps {keep}", config=replace(known.config, keep=keep)))
+    return found
+
+
+def budgets(seeds: Sequence[int]) -> list[Cell]:
+    """Where the cocktail wins and where it does not: a quarter of the budget to four times as much."""
+    return [cell(("cat", "face"), way, seed, scale=scale)
+            for seed in seeds for scale in (0.25, 0.5, 2, 4) for way in ("transfer", "plain", "ours")]  # fmt: skip
+
+
+def ablation(seeds: Sequence[int]) -> list[Cell]:
+    """Our recipe with one ingredient off in turn."""
+    found = []
+    for seed, union in itertools.product(seeds, PAIRS[:2]):
+        known = cell(union, "ours", seed)
+        for title, config in without(known.config).items():
+            found.append(replace(known, way=f"ours, {title}", config=config))
+    return found
+
+
+def without(config: object) -> dict[str, object]:
+    """Our recipe's config with each ingredient off; the budget stays."""
+    total = config.merge.total_kimg + sum(config.warm.stage_kimg)
+    return {
+        "no rooting": replace(config, root=replace(config.root, total_kimg=0.0)),
+        "half the rooting": replace(config, root=replace(config.root, total_kimg=config.root.total_kimg / 2)),
+        "no alignment": replace(config, align=False, merge=replace(config.merge, total_kimg=total)),
+        "no matching": replace(config, match=False),
+        "no contrasts": replace(config, warm=replace(config.warm, contrast_weight=0.0)),
+        "no fit": replace(config, warm=replace(config.warm, stage_kimg=(0.0,)),
+                          merge=replace(config.merge, total_kimg=total)),
+        "no class rows in W": replace(config, class_w_gain=0.0, own_rows=False),
+        "no pairs in the merge": replace(config, merge=replace(config.merge, anchor_weight=0.0)),
+        "Fisher average": replace(config, averaging="fisher"),
+    }  # fmt: skip
+
+
+TABLES = {
+    "3": table_3, "counted": counted, "5": table_5, "6": table_6, "10": table_10, "11": table_11,
+    "inherited": inherited, "budgets": budgets, "ablation": ablation,
+}  # fmt: skip
+SAME = {"1": "3", "2": "3", "4": "3"}  # tables that read the cells of another
+
+
+def main() -> None:
+    """Runs the cells of the tables named, or writes what is known."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=main.__doc__)
+    parser.add_argument("--table", nargs="+", default=[], choices=[*TABLES, *SAME], help="which, in this order")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="default: 1")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th cell from the I-th on")
+    parser.add_argument("--only", nargs="+", metavar="WAY", help="only these ways")
+    parser.add_argument("--again", action="store_true", help="forget what is known of these cells first")
+    parser.add_argument("--report", action="store_true", help="write the figures and docs/RESULTS.md")
+    args = parser.parse_args()
+    wanted = [found for table in args.table for found in TABLES[SAME.get(table, table)](args.seeds)]
+    wanted = list({found.name: found for found in wanted if not args.only or found.way in args.only}.values())
+    index, count = map(int, args.part.split("/"))
+    torch.set_num_threads(1)
+    os.makedirs(WORK, exist_ok=True)
+    if args.again:
+        forget(wanted)
+    for found in wanted[index - 1 :: count]:
+        run(found)
+    if args.report:
+        tables_figures.write(results())
+        bundle_report.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The figures of the tables: score over pictures seen, and uncurated samples of all ways side by side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from plotly.subplots import make_subplots
+
+from benchmarks.cells import WORK
+from benchmarks.tables_report import UNIONS, Known
+from benchmarks.ways import TITLES
+from cocktail import checkpoints
+from cocktail.images import grid
+
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+COLOURS = {"transfer": "#7a7a7a", "plain": "#3f7fbf", "ours": "#c8452d", "upper": "#2f9e62", "distillation": "#b08b2e",
+           "scratch": "#b9b9b9", "freezed": "#8f6bb3", "ewc": "#5aa7a7"}  # fmt: skip
+CURVES = ("scratch", "transfer", "plain", "distillation", "ours", "upper")
+COLUMNS, ENLARGE, LABEL_PX = 12, 2, 190
+
+
+def write(records: Mapping[str, dict]) -> None:
+    """Writes docs/pictures/curves-*.png, budgets.png and methods-*.png; pictures of merges that are not on this disk
+    stay as they are."""
+    known = Known(records)
+    for union in UNIONS:
+        if any(known.cells(union, way) for way in CURVES):
+            save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
+            side_by_side(union)
+    save(budgets(known), "budgets", 1000)
+
+
+def save(figure: go.Figure, name: str, width: int) -> None:
+    """Writes a figure as PNG, by a Chrome that is installed. Raises: ImportError that says what is missing."""
+    try:
+        import kaleido  # noqa: F401  (plotly calls it)
+    except ImportError as error:
+        raise ImportError("figures are written by kaleido: pip install kaleido") from error
+    figure.update_layout(template="plotly_white", font={"size": 13}, margin={"l": 60, "r": 20, "t": 60, "b": 60})
+    figure.write_image(PICTURES / f"{name}.png", width=width, height=420, scale=1.5)
+
+
+def points(record: dict, name: str, rooting: bool) -> Iterator[tuple[float, float]]:
+    """The curve of a class: kimg, with those of rooting or without, and score."""
+    seen = sum(kimg for stage, kimg in record["kimg"].items() if stage.startswith("root")) if rooting else 0.0
+    done = 0.0
+    for stage, kimg in record["kimg"].items():
+        if stage.startswith("root"):
+            continue
+        for point in record["curve"]:
+            if point["stage"] == stage:
+                yield seen + done + point["images"] / 1000, point["frechet"][name]
+        done += kimg
+
+
+def curves(known: Known, union: Sequence[str]) -> go.Figure:
+    """Score over kimg, a panel for each class and one for all; first seed (the paper's figures 5 to 8)."""
+    panels = (*union, "all")
+    figure = make_subplots(1, len(panels), subplot_titles=panels, horizontal_spacing=0.05)
+    for column, name in enumerate(panels, start=1):
+        for way in CURVES:
+            for record in known.cells(union, way)[:1]:
+                kimg, score = zip(*points(record, name, rooting=False), strict=True)
+                figure.add_scatter(x=kimg, y=score, name=TITLES[way], legendgroup=way, showlegend=column == 1,
+                                   line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
+    figure.update_yaxes(type="log")
+    figure.update_xaxes(title="kimg of the merge")
+    return figure.update_layout(title=f"{'+'.join(union)}: score against drawings")
+
+
+def budgets(known: Known) -> go.Figure:
+    """Final score over the budget, without and with the roots' pictures: where the claim holds."""
+    heads = ("equal merge budgets", "the roots' pictures counted")
+    figure = make_subplots(1, 2, subplot_titles=heads, shared_yaxes=True)
+    for column, rooting in ((1, False), (2, True)):
+        for way in ("transfer", "plain", "ours"):
+            ends = []
+            for scale in (0.25, 0.5, 1, 2, 4):
+                for record in known.cells(UNIONS[0], way if scale == 1 else f"{way} x{scale:g}"):
+                    kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
+                    ends.append((kimg, record["drawings"]["all"]["frechet"]))
+            if ends:
+                kimg, score = zip(*sorted(ends), strict=True)
+                figure.add_scatter(x=kimg, y=score, name=TITLES[way], legendgroup=way, showlegend=column == 1,
+                                   mode="lines+markers", line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
+    figure.update_yaxes(type="log", title="score against drawings", col=1)
+    figure.update_xaxes(type="log", title="kimg")
+    return figure.update_layout(title="+".join(UNIONS[0]))
+
+
+def side_by_side(union: Sequence[str], resolution: int = 32) -> None:
+    """The same seeds by every way that is on this disk, each with its name (the paper's figures 12 and 13)."""
+    rows = []
+    for way in ("transfer", "plain", "distillation", "ours", "upper"):
+        folder = WORK / "cells" / f"{'+'.join(union)}_{resolution}_{way}_seed_1"
+        if (folder / "result").exists():
+            gan = checkpoints.load(folder)
+            img = torch.cat([gan.sample(range(COLUMNS), name) for name in gan.classes])
+            rows.append((TITLES[way], grid(F.interpolate(img, scale_factor=ENLARGE, mode="nearest"), COLUMNS)))
+    if not rows:
+        return
+    width, height = LABEL_PX + rows[0][1].width, sum(picture.height + 8 for _, picture in rows)
+    sheet, top = Image.new("RGB", (width, height), "white"), 0
+    for title, picture in rows:
+        ImageDraw.Draw(sheet).multiline_text(
+            (6, top + 6), title.replace(", ", ",\n").replace(" without", "\nwithout"), "black"
+        )
+        sheet.paste(picture, (LABEL_PX, top))
+        top += picture.height + 8
+    sheet.save(PICTURES / f"methods-{'+'.join(union)}.png", optimize=True)

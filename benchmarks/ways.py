@@ -1,0 +1,49 @@
+"""The ways of merging that the tables compare, on equal terms: one budget, one set of training settings."""
+
+from dataclasses import replace
+from typing import Any
+
+from cocktail.methods.cocktail import GOOD, CocktailConfig
+from cocktail.methods.distillation import GOOD as DISTILLATION
+from cocktail.methods.ewc import EwcConfig
+from cocktail.methods.freezed import FreezeDConfig
+from cocktail.methods.l2 import L2Config
+from cocktail.methods.onestage import OneStageConfig
+from cocktail.methods.presets import SMALL, SMALL_MERGE
+from cocktail.methods.scratch import ScratchConfig
+from cocktail.methods.upper_bound import UpperBoundConfig
+
+ROOT_KIMG = 4.0  # of each rooting stage
+PER_CLASS = 6.0  # kimg of the merge stage, fit included
+FIT_SHARE = 2 / 3  # of that budget, where there is a fit
+TITLES = {
+    "scratch": "from scratch", "transfer": "TransferGAN", "ewc": "EWC", "l2": "L2", "freezed": "Freeze-D",
+    "plain": "GAN Cocktail, the paper's", "ours": "GAN Cocktail, ours", "upper": "upper bound",
+    "transfer+": "TransferGAN with our settings", "distillation": "distillation without rooting",
+}  # fmt: skip
+BASELINES = ("scratch", "transfer", "ewc", "l2", "freezed")
+AIDED = ("transfer+", "distillation")  # baselines with every aid of ours that needs no rooted model
+
+
+def ways(classes: int, extra_kimg: float = 0.0, scale: float = 1.0) -> dict[str, tuple[str, Any]]:
+    """Name -> (method, config) for a merge of so many classes; `extra_kimg` on top of the merge stage's budget, and the
+    budget times `scale`."""
+    total = scale * PER_CLASS * classes + extra_kimg
+    merge = replace(SMALL_MERGE, total_kimg=total)
+    root = replace(SMALL, total_kimg=scale * ROOT_KIMG)
+    fit, rest = total * FIT_SHARE, total * (1 - FIT_SHARE)
+    short = replace(merge, total_kimg=rest)
+    return {
+        "scratch": ("scratch", ScratchConfig(merge=merge)),
+        "transfer": ("transfer", OneStageConfig(merge=merge)),
+        "ewc": ("ewc", EwcConfig(merge=merge)),
+        "l2": ("l2", L2Config(merge=merge)),
+        "freezed": ("freezed", FreezeDConfig(merge=merge)),
+        "plain": ("cocktail", CocktailConfig(root=root, merge=merge)),
+        "ours": ("cocktail", replace(GOOD, root=root, merge=short, warm=replace(GOOD.warm, stage_kimg=(fit,)))),
+        "upper": ("upper_bound", UpperBoundConfig(merge=merge)),
+        "transfer+": ("transfer", OneStageConfig(merge=merge, class_w_gain=GOOD.class_w_gain, distill=True)),
+        "distillation": (
+            "distillation", replace(DISTILLATION, merge=short, warm=replace(DISTILLATION.warm, stage_kimg=(fit,)))
+        ),
+    }  # fmt: skip

@@ -1,0 +1,121 @@
+"""The tables: budgets are equal, cells have names of their own, figures are read as they were measured."""
+
+import json
+
+import pytest
+
+from benchmarks import cells, tables, tables_figures, tables_report
+from benchmarks.tables_report import Known, best_of, gap, section
+from benchmarks.ways import AIDED, BASELINES, PER_CLASS, ROOT_KIMG, TITLES, ways
+from cocktail.methods.registry import METHODS, get
+
+PAIR = ("cat", "face")
+
+
+def record(way, score, seed=1, classes=PAIR, resolution=32, **more):
+    rows = {name: {"frechet": score + i} for i, name in enumerate((*classes, "all"))}
+    yaw = dict.fromkeys(classes, {"slope": 0.1, "correlation": 0.9, "random": 0.01, "largest": 0.03})
+    curve = [{"stage": "merge", "images": 6000, "frechet": dict.fromkeys((*classes, "all"), score)}]
+    return {
+        "classes": list(classes), "way": way, "seed": seed, "resolution": resolution, "curve": curve, "minutes": 30,
+        "kimg": {"root/face": 4.0, "merge": 12.0}, "drawings": rows, "sources": dict.fromkeys(rows, score), "yaw": yaw,
+        "notes": {},
+    } | more  # fmt: skip
+
+
+def known(*rows):
+    return {f"{'+'.join(r['classes'])} {r['resolution']} {r['way']} seed {r['seed']}": r for r in rows}
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_every_way_shows_as_many_pictures_in_its_merge(classes):
+    names = [(str(i),) for i in range(classes)]
+    for way, (method, config) in ways(classes).items():
+        stages = {stage.name: stage.images for stage in get(method).plan(names, config, 1)}
+        merging = sum(images for name, images in stages.items() if not name.startswith("root"))
+        assert merging == pytest.approx(1000 * PER_CLASS * classes, abs=2), way
+        roots = [images for name, images in stages.items() if name.startswith("root")]
+        assert roots in ([], [1000 * ROOT_KIMG] * (classes - 1))
+
+
+def test_every_baseline_trains_with_the_settings_of_our_merge():
+    ours = ways(2)["ours"][1].merge
+    for way in (*BASELINES, *AIDED, "plain", "upper"):
+        merge = ways(2)[way][1].merge
+        assert (merge.batch, merge.lr, merge.loss, merge.gamma, merge.lr_decay, merge.ema_kimg) == (
+            ours.batch, ours.lr, ours.loss, ours.gamma, ours.lr_decay, ours.ema_kimg), way  # fmt: skip
+    assert set(ways(2)) == set(TITLES) and {method for method, _ in ways(2).values()} == set(METHODS)
+
+
+@pytest.mark.parametrize("table", tables.TABLES)
+def test_the_cells_of_a_table_differ_in_name_and_the_same_name_means_the_same_cell(table):
+    found, everything = {}, [cell for make in tables.TABLES.values() for cell in make([1, 2])]
+    for cell in everything:
+        assert found.setdefault(cell.name, cell) == cell
+    assert tables.TABLES[table]([1]) and len({c.name for c in tables.TABLES[table]([1, 2])}) > 1
+
+
+def test_each_ablation_changes_the_recipe_and_keeps_the_budget():
+    config = ways(2)["ours"][1]
+    others = tables.without(config)
+    total = config.merge.total_kimg + sum(config.warm.stage_kimg)
+    assert len(others) >= 8 and all(other != config for other in others.values())
+    for title, other in others.items():
+        stages = get("cocktail").plan([("a",), ("b",)], other, 1)
+        merging = sum(stage.images for stage in stages if not stage.name.startswith("root"))
+        assert merging == pytest.approx(1000 * total, abs=2), title
+
+
+def test_the_gap_closed_is_that_of_the_issue():
+    rows = known(record("transfer", 10.0), record("scratch", 30.0), record("ours", 6.0), record("upper", 4.0))
+    # best baseline 10, ours 6, upper bound 4, each 2 more over all classes
+    assert gap(Known(rows), PAIR, BASELINES) == pytest.approx(100 * 4 / 6)
+    assert best_of(Known(rows), PAIR, BASELINES) == ("transfer", 12.0)
+    assert gap(Known(known(record("transfer", 10.0), record("ours", 6.0))), PAIR, BASELINES) is None
+
+
+def test_the_page_has_means_over_seeds_and_says_what_was_not_run():
+    scores = {"transfer": 10.0, "ours": 6.0, "upper": 4.0}
+    text = section(known(*(record(way, scores[way], seed) for way in scores for seed in (1, 2))))
+    assert "| cat+face | - | 12.00 ± 0.00 (2) |" in text and "| cat+dog | - |" in text
+    assert "6 merges" in text and "3.0 hours" in text and "| cat+face | TransferGAN | - | 67 % | reached |" in text
+
+
+def test_a_union_is_not_taken_for_one_whose_name_begins_alike():
+    rows = Known(known(record("ours", 1.0), record("ours", 2.0, classes=("cat", "face", "dog"))))
+    assert len(rows.cells(PAIR, "ours")) == 1 and len(rows.cells(PAIR, "ours, no fit")) == 0
+
+
+def test_a_curve_counts_the_roots_where_it_is_asked_to():
+    row = record("ours", 1.0)
+    row["kimg"] = {"root/face": 4.0, "distill": 8.0, "merge": 4.0}
+    ends = (("distill", 8000, 3), ("merge", 4000, 2))
+    row["curve"] = [{"stage": stage, "images": n, "frechet": {"all": value}} for stage, n, value in ends]
+    assert list(tables_figures.points(row, "all", False)) == [(8.0, 3), (12.0, 2)]
+    assert list(tables_figures.points(row, "all", True)) == [(12.0, 3), (16.0, 2)]
+
+
+def test_records_are_kept_one_a_line_and_can_be_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "OUT", tmp_path / "tables.json")
+    monkeypatch.setattr(cells, "WORK", tmp_path)
+    first, second = (tables.cell(PAIR, "ours", seed) for seed in (1, 2))
+    for cell in (second, first):
+        cells.keep(cell.name, {"score": 1.23456789, "classes": ["cat"]})
+    assert cells.results() == {c.name: {"score": 1.2346, "classes": ["cat"]} for c in (first, second)}
+    lines = (tmp_path / "tables.json").read_text().splitlines()
+    assert len(lines) == 4 and lines[1].startswith(json.dumps(first.name))
+    cells.forget([first])
+    assert list(cells.results()) == [second.name]
+
+
+def test_what_is_known_is_not_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "OUT", tmp_path / "tables.json")
+    monkeypatch.setattr(cells, "WORK", tmp_path)
+    cell = tables.cell(PAIR, "ours")
+    cells.keep(cell.name, {})
+    monkeypatch.setattr(cells, "_merge", lambda *_: pytest.fail("it was run"))
+    cells.run(cell)
+
+
+def test_the_committed_figures_make_the_page():
+    assert tables_report.section(cells.results()).startswith("## Against the baselines")
