@@ -16,6 +16,7 @@ from cocktail.domains.oracle import Reading
 from cocktail.gan import Gan, latents
 from cocktail.images import to_uint8
 from cocktail.metrics.features import OracleFeatures
+from cocktail.metrics.intervals import half_samples
 from cocktail.metrics.references import DrawnDomains
 from cocktail.metrics.scores import class_accuracy, frechet_distance, precision_recall
 from cocktail.sources import GanSource, ImageSource
@@ -29,8 +30,8 @@ CACHE = Path("runs/tables/features")
 
 
 def scores(gan: Gan, read: OracleFeatures) -> dict[str, dict[str, float]]:
-    """Class -> scores against drawings, and "all": Frechet distance and its floor, precision, recall, class accuracy,
-    spread of yaw as a share of the drawings'."""
+    """Class -> scores against drawings, and "all": Frechet distance, its 95 % interval (noise of the pictures), its
+    floor, precision, recall, class accuracy, spread of yaw as a share of the drawings'."""
     seen = {name: samples(GanSource(gan, (name,), (name,)), name, SAMPLES, read, seed=1) for name in gan.classes}
     drawn = {name: drawings(name, gan.resolution, read) for name in gan.classes}
     rows = {name: _row(seen[name]["features"], drawn[name]["features"]) for name in gan.classes}
@@ -47,8 +48,10 @@ def scores(gan: Gan, read: OracleFeatures) -> dict[str, dict[str, float]]:
 def _row(features: Tensor, drawn: Tensor) -> dict[str, float]:
     first, second = drawn.chunk(2)
     precision, recall = precision_recall(first, features)
-    return {"frechet": frechet_distance(features, first), "floor": frechet_distance(second, first),
-            "precision": precision, "recall": recall}  # fmt: skip
+    score = frechet_distance(features, first)
+    halves = half_samples(lambda a, b: {"frechet": frechet_distance(a, b)}, features, first)
+    return {"frechet": score, "interval": list(halves.interval("frechet", score, least=0.0)),
+            "floor": frechet_distance(second, first), "precision": precision, "recall": recall}  # fmt: skip
 
 
 def against_sources(gan: Gan, refs: Sequence[str], read: OracleFeatures) -> dict[str, float]:

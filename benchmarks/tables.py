@@ -11,19 +11,22 @@ import argparse
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 
 from benchmarks import bundle_report, tables_figures
-from benchmarks.cells import WORK, Cell, forget, results, run
+from benchmarks.cells import WORK, Cell, forget, keep, results, run
+from benchmarks.sources import make
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
-from cocktail import domains
+from cocktail import checkpoints, domains
+from cocktail.metrics.recommend import recommend
+from cocktail.sources import GanSource
 
 PAIRS = (("cat", "face"), ("cat", "dog"), ("face", "car"))
 ALL = ("cat", "face", "dog", "car")
 UNIONS = (*PAIRS, ("cat", "face", "dog"), ALL)
-SEEDS = (1, 2, 3)
+ADVICE_SAMPLES = 1000
 MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scratch", "freezed", "ewc", "l2")
 
 
@@ -78,9 +81,9 @@ def table_11(seeds: Sequence[int]) -> list[Cell]:
 def inherited(seeds: Sequence[int]) -> list[Cell]:
     """What starts from the root: the generator alone, or the discriminator alone (Grigoryev et al. 2022, table 2)."""
     found = []
-    for seed, keep in itertools.product(seeds, ("generator", "discriminator")):
+    for seed, network in itertools.product(seeds, ("generator", "discriminator")):
         known = cell(("cat", "face"), "scratch", seed)
-        found.append(replace(known, way=f"keeps {keep}", config=replace(known.config, keep=keep)))
+        found.append(replace(known, way=f"keeps {network}", config=replace(known.config, keep=network)))
     return found
 
 
@@ -88,6 +91,31 @@ def budgets(seeds: Sequence[int]) -> list[Cell]:
     """Where the cocktail wins and where it does not: a quarter of the budget to four times as much."""
     return [cell(("cat", "face"), way, seed, scale=scale)
             for seed in seeds for scale in (0.25, 0.5, 2, 4) for way in ("transfer", "plain", "ours")]  # fmt: skip
+
+
+def rates(seeds: Sequence[int]) -> list[Cell]:
+    """Whether the shared settings are fair to the baselines: other learning rates, other strengths of what holds."""
+    found = []
+    for seed, union in itertools.product(seeds, PAIRS[:2]):
+        for way, times in itertools.product(("transfer", "plain"), (0.5, 2.0)):
+            known = cell(union, way, seed)
+            merge = replace(known.config.merge, lr=times * known.config.merge.lr)
+            found.append(replace(known, way=f"{way}, rate x{times:g}", config=replace(known.config, merge=merge)))
+        for strength in (1e-4, 1e-2):
+            known = cell(union, "ewc", seed)
+            held = dict.fromkeys(("mapping_strength", "synthesis_strength", "discriminator_strength"), strength)
+            found.append(replace(known, way=f"ewc, strength {strength:g}", config=replace(known.config, **held)))
+    return found
+
+
+def advise() -> None:
+    """What `recommend` says of every union of table 5, from samples alone."""
+    for names in (*itertools.combinations(domains.names(), 2), ALL):
+        key = f"roots {'+'.join(names)}"
+        if key not in results():
+            known = {name: GanSource(checkpoints.load(make(name, 32)), names=(name,)) for name in names}
+            found = recommend(known, ADVICE_SAMPLES)
+            keep(key, {"picks": found.picks, "rows": {name: asdict(row) for name, row in found.rows.items()}})
 
 
 def ablation(seeds: Sequence[int]) -> list[Cell]:
@@ -119,7 +147,7 @@ def without(config: object) -> dict[str, object]:
 
 TABLES = {
     "3": table_3, "counted": counted, "5": table_5, "6": table_6, "10": table_10, "11": table_11,
-    "inherited": inherited, "budgets": budgets, "ablation": ablation,
+    "inherited": inherited, "budgets": budgets, "ablation": ablation, "rates": rates,
 }  # fmt: skip
 SAME = {"1": "3", "2": "3", "4": "3"}  # tables that read the cells of another
 
@@ -131,11 +159,13 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="default: 1")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th cell from the I-th on")
     parser.add_argument("--only", nargs="+", metavar="WAY", help="only these ways")
+    parser.add_argument("--unions", nargs="+", metavar="A+B", help="only these unions, the root first")
     parser.add_argument("--again", action="store_true", help="forget what is known of these cells first")
     parser.add_argument("--report", action="store_true", help="write the figures and docs/RESULTS.md")
     args = parser.parse_args()
     wanted = [found for table in args.table for found in TABLES[SAME.get(table, table)](args.seeds)]
-    wanted = list({found.name: found for found in wanted if not args.only or found.way in args.only}.values())
+    chosen = {found.name: found for found in wanted if not args.only or found.way in args.only}
+    wanted = [found for found in chosen.values() if not args.unions or "+".join(found.classes) in args.unions]
     index, count = map(int, args.part.split("/"))
     torch.set_num_threads(1)
     os.makedirs(WORK, exist_ok=True)
@@ -143,6 +173,8 @@ def main() -> None:
         forget(wanted)
     for found in wanted[index - 1 :: count]:
         run(found)
+    if "5" in args.table:
+        advise()
     if args.report:
         tables_figures.write(results())
         bundle_report.write()

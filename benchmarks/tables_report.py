@@ -50,8 +50,9 @@ def class_score(name: str) -> Callable[[dict], float]:
 def section(records: Mapping[str, dict]) -> str:
     """The part of docs/RESULTS.md."""
     known = Known(records)
-    parts = [*_introduction(known), *_main(known), *_gaps(known), *_counted(known), *_budgets(known), *_ablation(known),
-             *_space(known), *_classes(known), *_roots(known), *_company(known), *_others(known)]  # fmt: skip
+    chapters = (_introduction, _main, _gaps, _counted, _budgets, _ablation, _rates, _space, _classes, _roots, _company,
+                _others)  # fmt: skip
+    parts = [part for chapter in chapters for part in chapter(known)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -67,7 +68,8 @@ def _introduction(known: Known) -> Iterator[str]:
         "root is named first. **Equal terms:** the same networks, losses, optimiser, learning rate and its decay, and "
         f"{PER_CLASS:g} kimg for each class in the merge stage, which for ours includes the fit "
         f"({FIT_SHARE:.0%} of it). Rooting, {ROOT_KIMG:g} kimg a source, is not counted here, as in the paper; it is "
-        "below. These are short budgets: no method has converged."
+        "below. Aligning draws 6000 more samples of each source and of each rooted model, on which nothing is trained, "
+        "and they are not counted. These are short budgets: no method has converged."
     )  # fmt: skip
 
 
@@ -147,12 +149,24 @@ def _counted(known: Known) -> Iterator[str]:
     rows = []
     for union in UNIONS:
         extra = f" +{ROOT_KIMG * (len(union) - 1):g} kimg"
-        cells = [known.values(union, way + extra, union_score) for way in ("transfer", *AIDED)]
+        cells = [known.cells(union, way + extra) for way in ("transfer", *AIDED)]
         if any(cells):
-            rows.append(["+".join(union), _spread(known.values(union, "ours", union_score)), *map(_spread, cells)])
+            rows.append(["+".join(union), _interval(known.cells(union, "ours")), *map(_interval, cells)])
     yield "### With the roots' pictures counted"
-    yield "The same number of pictures in all: the baselines train longer by what rooting takes."
+    yield (
+        "The same number of pictures in all: the baselines train longer by what rooting takes. In brackets the 95 % "
+        "interval for the noise of the pictures (half-samples; mean over the seeds), which another seed of training is "
+        "not part of."
+    )
     yield table(["score against drawings", TITLES["ours"], *(TITLES[way] for way in ("transfer", *AIDED))], rows)
+
+
+def _interval(cells: Sequence[dict]) -> str:
+    """The mean score with its interval."""
+    if not cells:
+        return "-"
+    low, high = (statistics.mean(cell["drawings"]["all"]["interval"][end] for cell in cells) for end in (0, 1))
+    return f"{_spread([union_score(cell) for cell in cells])} [{low:.2f}, {high:.2f}]"
 
 
 def _budgets(known: Known) -> Iterator[str]:
@@ -199,6 +213,18 @@ def _others_yaw(record: dict, key: str) -> float:
     """Mean over the classes that are not the root's."""
     rows = [record["yaw"][name] for name in record["classes"][1:]]
     return statistics.mean(row[key] for row in rows)
+
+
+def _rates(known: Known) -> Iterator[str]:
+    ways = sorted({record["way"] for record in known.merges() if ", rate" in record["way"] or ", str" in record["way"]})
+    if not ways:
+        return
+    ways = sorted({way.partition(",")[0] for way in ways} | set(ways))
+    rows = [[TITLES.get(way.partition(",")[0]) + way[len(way.partition(",")[0]) :],
+             *(_spread(known.values(union, way, union_score)) for union in UNIONS[:2])] for way in ways]  # fmt: skip
+    yield "### Are the shared settings fair?"
+    yield "Other learning rates, and other strengths of what holds a student near the root; score against drawings."
+    yield table(["", *("+".join(union) for union in UNIONS[:2])], rows)
 
 
 def _space(known: Known) -> Iterator[str]:

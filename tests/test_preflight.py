@@ -10,7 +10,7 @@ from cocktail import checkpoints, hardware
 from cocktail.commands.base import drain
 from cocktail.errors import CocktailError
 from cocktail.methods.cocktail import CocktailConfig
-from cocktail.methods.registry import get
+from cocktail.methods.registry import METHODS, get
 from cocktail.preflight import Estimate, Finding, check, estimate, probe
 from cocktail.preflight.probe import Memory, mean_step
 from cocktail.recipe import Recipe, Source
@@ -253,6 +253,15 @@ def test_distillation_is_measured_with_anchors(recipe, monkeypatch):
     monkeypatch.setattr(probe, "finetune", finetune)
     estimated(recipe("cat", "dog", config=replace(CONFIG, distill=True)))
     assert seen == [(("dog",), None), (("cat", "dog"), ("cat", "dog"))]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_estimated(recipe, method):
+    config = METHODS[method].presets["try"]
+    found, _ = estimated(replace(recipe("cat", "dog"), method=method, config=config))
+    planned = METHODS[method].plan([["cat"], ["dog"]], config)
+    assert list(found.rates) == [stage.name for stage in planned] and all(rate > 0 for rate in found.rates.values())
+    assert all(0 < low < high for low, high in found.seconds.values())
 
 
 def test_threads_and_random_state_are_as_before_whenever_the_estimate_waits(recipe):
