@@ -1,7 +1,7 @@
 """A checkpoint in memory: generator, discriminator, class names and a card."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -264,9 +264,32 @@ def average(gans: Sequence[Gan], weights: Sequence[float] | None = None) -> Gan:
     )
 
 
-@torch.no_grad()
 def weight_distance(a: Gan, b: Gan) -> float:
     """d(A, B) of the paper's Table 2: the L2 distance of each generator parameter tensor, averaged over the tensors."""
+    return float(np.mean(list(weight_distances(a, b).values())))
+
+
+@torch.no_grad()
+def weight_distances(a: Gan, b: Gan) -> dict[str, float]:
+    """The L2 distance of each generator parameter tensor, by its name; their mean is `weight_distance`.
+
+    Raises:
+        CocktailError: the generators differ in architecture or shape.
+    """
     _check_same_space([replace(a, discriminator=None), replace(b, discriminator=None)])
-    pairs = zip(a.generator.parameters(), b.generator.parameters(), strict=True)
-    return float(np.mean([(p - q).double().norm().item() for p, q in pairs]))
+    pairs = zip(a.generator.named_parameters(), b.generator.parameters(), strict=True)
+    return {name: (p.cpu() - q.cpu()).double().norm().item() for (name, p), q in pairs}
+
+
+def distances_by_layer(distances: Mapping[str, float]) -> dict[str, float]:
+    """Distances of tensors ("synthesis.b8.conv0.affine.weight") as means over those of a layer ("b8.conv0"), in order.
+
+    The mean of these over layers is not `weight_distance`, as layers have unequally many tensors.
+    """
+    layers: dict[str, list[float]] = {}
+    for name, value in distances.items():
+        parts = name.removeprefix("synthesis.").split(".")
+        while len(parts) > 1 and parts[-1] in ("weight", "bias", "noise_strength", "affine"):
+            parts.pop()
+        layers.setdefault(".".join(parts), []).append(value)
+    return {layer: float(np.mean(values)) for layer, values in layers.items()}

@@ -12,7 +12,7 @@ from cocktail import checkpoints
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import to_uint8
-from cocktail.metrics import DrawnDomains, OracleFeatures, evaluate, evaluation, reference
+from cocktail.metrics import DrawnDomains, OracleFeatures, Scores, evaluate, evaluation, reference
 from cocktail.metrics.scores import class_accuracy, covariance, frechet_distance, gaussian_distance, precision_recall
 from cocktail.networks import custom
 
@@ -116,7 +116,7 @@ def test_the_ball_reaches_to_the_kth_neighbour_and_no_further():
 def test_precision_and_recall_are_the_same_in_chunks(monkeypatch):
     real, fake = normal(150, 3), normal(130, 3, 1) * 1.5
     whole = precision_recall(real, fake)
-    monkeypatch.setattr("cocktail.metrics.scores.CHUNK", 7)
+    monkeypatch.setattr("cocktail.metrics.distances.ENTRIES", 1000)
     assert precision_recall(real, fake) == whole
     assert whole == brute_force_precision_recall(real.numpy(), fake.numpy(), 5)
 
@@ -183,6 +183,18 @@ class Flat:
         return colour.clamp(-1, 1)[:, :, None, None].expand(-1, -1, self.resolution, self.resolution)
 
 
+class Twin:
+    """A model and a source that paint the same: flat pictures, of mean `colour` with spread 0.1 in each channel."""
+
+    def __init__(self, classes, colour):
+        self.source = Flat(classes, [colour] * len(classes))
+        self.gan = painter(classes)
+        self.gan.generator.synthesize = lambda ws, noise_mode="const", rng=None: (
+            torch.tensor(colour) + 0.1 * ws[:, 0, :3]
+        )[:, :, None, None].expand(-1, -1, 8, 8)
+        self.gan.generator.map = lambda z, c, truncation=1.0, cutoff=None: z[:, None]
+
+
 RED, GREEN = [0.5, -0.5, 0.0], [-0.5, 0.5, 0.0]
 
 
@@ -232,6 +244,60 @@ def test_scores_that_need_a_reader_are_none_without_one_or_for_a_class_it_does_n
     unread = evaluate(painter(("red",)), [Flat(("red",), [RED])], ColourOnly(), n=20).classes["red"]
     for scores in (unknown, unread):
         assert scores.class_accuracy is None and scores.yaw_std is None and scores.frechet > 0
+
+
+def test_scores_of_the_reference_itself_are_those_of_equal_distributions():
+    same = Twin(("red",), RED)
+    scores = evaluate(same.gan, [same.source], ColourOnly(), n=400, intervals=True).classes["red"]
+    low, high = scores.intervals["frechet_corrected"]
+    assert low < 0 < high and scores.frechet_corrected < scores.frechet
+    low, high = scores.intervals["kid"]
+    assert low < 0 < high and low < scores.kid < high
+    assert scores.coverage > 0.9 and scores.density == pytest.approx(1, abs=0.2) and abs(scores.mmd) < 0.01
+    assert scores.diversity == pytest.approx(scores.reference_diversity, rel=0.1)
+    # Two points of a normal of deviation 0.1 in three dimensions: 0.1 x sqrt(2) x the mean of chi with 3 degrees.
+    assert scores.reference_diversity == pytest.approx(0.1 * 2**0.5 * (8 / np.pi) ** 0.5, rel=0.06)
+
+
+def test_intervals_hold_their_score_and_are_given_on_request_only():
+    gan, references = painter(("red", "green")), [Flat(("red", "green"), [RED, GREEN])]
+    plain = evaluate(gan, references, Colour(), n=60)
+    report = evaluate(gan, references, Colour(), n=60, intervals=True)
+    names = {"frechet", "frechet_corrected", "precision", "recall", "kid", "density", "coverage"}
+    for scores, without in ((report.union, plain.union), (report.classes["red"], plain.classes["red"])):
+        assert without.intervals == {} and without.frechet_corrected is None
+        assert scores.frechet == without.frechet and scores.kid == without.kid
+        assert set(scores.intervals) == names
+        for name, (low, high) in scores.intervals.items():
+            assert low <= getattr(scores, name) <= high, name
+    stored = json.loads(json.dumps(report.to_dict()))
+    assert stored["union"]["intervals"]["frechet"] == list(report.union.intervals["frechet"])
+
+
+def test_intervals_of_too_few_pictures_are_refused():
+    with pytest.raises(CocktailError, match="n is 11; intervals need n >= 12"):
+        evaluate(painter(("red",)), [Flat(("red",), [RED])], Colour(), n=11, intervals=True)
+
+
+def test_modes_are_the_combinations_of_the_binary_factors_of_a_drawn_domain():
+    class Dogs(Colour):
+        classes = ("dog", "cat")
+
+        def read(self, img, label):
+            mean = self(img)
+            patch = torch.arange(len(img)) % 2
+            return Reading(mean[:, :2], {"yaw": mean[:, 2], "patch": patch.float(), "tongue": torch.zeros(len(img))})
+
+    gan, references = painter(("dog", "cat")), [Flat(("dog", "cat"), [RED, GREEN])]
+    report = evaluate(gan, references, Dogs(), n=40)
+    assert report.classes["dog"].modes == 0.5  # patch or none, never a tongue
+    assert report.classes["cat"].modes is None and report.union.modes is None  # a cat has no binary factors
+
+
+def test_scores_of_an_old_card_can_be_read():
+    stored = {"n": 2000, "frechet": 0.4, "floor": 0.3, "precision": 0.9, "recall": 0.8, "class_accuracy": 1.0}
+    scores = Scores(**stored)
+    assert scores.intervals == {} and scores.kid is None and scores.recall == 0.8
 
 
 def test_progress_rises_to_all_pictures():

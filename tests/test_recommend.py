@@ -35,6 +35,47 @@ def test_diversity_is_the_mean_distance_of_two_samples():
     assert rows["b"].diversity / rows["a"].diversity == pytest.approx(4, rel=0.15)
 
 
+def test_each_score_says_which_root_it_would_pick():
+    found = recommend(sources(dark=grey(*DARK), wide=grey(*WIDE), bright=grey(*BRIGHT), odd=grey(0.9, 0.3)), n=300)
+    rows, picks = found.rows, found.picks
+    assert list(picks) == ["recall", "frechet", "kid", "precision", "diversity"]
+    assert picks["recall"] == found.best == "wide"
+    for score, choose in (("frechet", min), ("kid", min), ("precision", max), ("diversity", max)):
+        assert picks[score] == choose(rows, key=lambda name: getattr(rows[name], score)), score
+    assert picks["precision"] != picks["recall"], "a narrow model lies among the others, and covers none"
+
+
+def test_no_score_picks_what_cannot_be_the_root():
+    wide = GanSource(grey(*WIDE, classes=("cat", "dog")), ("cat",))
+    found = recommend({"wide": wide} | sources(dark=grey(*DARK), bright=grey(*BRIGHT)), n=200)
+    assert "wide" not in found.picks.values()
+
+
+def test_the_kernel_distance_is_small_between_models_that_draw_the_same():
+    far = recommend(sources(a=grey(*DARK), b=grey(*BRIGHT)), n=200).rows["a"]
+    near = recommend(sources(a=grey(*DARK), b=grey(*DARK)), n=200).rows["a"]
+    assert abs(near.kid) < 0.02 * far.kid and far.lpips is None
+
+
+@pytest.mark.parametrize("resolution, there", [(16, True), (8, False)])
+def test_lpips_compares_pairs_of_one_class_where_it_is_at_hand(monkeypatch, resolution, there):
+    class Fake:
+        name = "LPIPS"
+
+        def __call__(self, first, second):
+            assert first.shape[1:] == (3, 16, 16)
+            return (first - second).abs().mean(dim=(1, 2, 3))
+
+    monkeypatch.setattr("cocktail.metrics.lpips.missing", lambda: None)
+    monkeypatch.setattr("cocktail.metrics.lpips.Lpips", Fake)
+    models = sources(a=grey(0, 0.02, resolution=resolution), b=grey(0, 0.2, resolution=32))
+    found = recommend(models, n=64)
+    if there:
+        assert found.rows["b"].lpips == pytest.approx(2 / 3.1416**0.5 * 0.2, rel=0.3) and found.picks["lpips"] == "b"
+    else:
+        assert found.rows["b"].lpips is None and "lpips" not in found.picks
+
+
 def test_where_nothing_covers_anything_the_nearest_model_is_recommended():
     found = recommend(sources(a=grey(-0.8, 0.01), b=grey(0.1, 0.01), c=grey(0.3, 0.01)), n=100)
     assert all(row.recall == 0 for row in found.rows.values())
@@ -111,15 +152,19 @@ def refs(tiny, tmp_path_factory):
 def test_the_command_prints_a_table_and_the_choice(refs, capsys):
     assert main(["recommend", *refs, "-n", "64"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["model", "recall", "frechet", "precision", "diversity"]
+    assert lines[1].split() == ["model", "recall", "frechet", "kid", "precision", "diversity"]
     assert lines[2].split()[0] == refs[0] and lines[3].split()[0] == refs[1]
-    assert lines[4].startswith("root: ") and lines[4].split()[1].rstrip(":") in refs
+    assert lines[4].startswith("diversity: mean feature distance") and "LPIPS is not at hand" in lines[4]
+    assert lines[5].startswith("each score alone would pick: recall ")
+    assert lines[6].startswith("root: ") and lines[6].split()[1].rstrip(":") in refs
 
 
 def test_the_command_gives_json(refs, capsys):
     assert main(["recommend", *refs, "-n", "64", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["best"] in refs and set(printed["rows"]) == set(refs) and printed["n"] == 64
+    assert set(printed["picks"]) == {"recall", "frechet", "kid", "precision", "diversity"}
+    assert printed["picks"]["recall"] == printed["best"] and printed["rows"][refs[0]]["lpips"] is None
 
 
 def test_the_command_refuses_one_model_twice(refs, capsys):

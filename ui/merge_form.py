@@ -144,12 +144,12 @@ def findings(found: Sequence[Finding], estimate: str = "") -> str:
 
 def recommendation(found: Recommendation) -> str:
     """The table of a recommendation with its reason, as HTML."""
-    columns = (("recall", "recall", 100, " %"), ("precision", "precision", 100, " %"), ("frechet", "distance", 1, ""),
-               ("diversity", "diversity", 1, ""))  # fmt: skip
+    columns = (("recall", "recall", 100, " %"), ("precision", "precision", 100, " %"), ("frechet", "Fréchet", 1, ""),
+               ("kid", "KID", 1, ""), ("diversity", "diversity", 1, ""))  # fmt: skip
     head = "".join(f'<th scope="col">{title}</th>' for _, title, _, _ in columns)
     rows = "".join(
         f'<tr{" class=best" if name == found.best else ""}><th scope="row">{html.escape(name)}</th>'
-        + "".join(f"<td>{getattr(row, key) * times:.3g}{unit}</td>" for key, _, times, unit in columns)
+        + "".join(f"<td>{_cell(getattr(row, key), times)}{unit}</td>" for key, _, times, unit in columns)
         + f"<td>{html.escape(row.remark)}</td></tr>"
         for name, row in found.rows.items()
     )  # fmt: skip
@@ -158,6 +158,10 @@ def recommendation(found: Recommendation) -> str:
         f'<table class="roots"><thead><tr><td></td>{head}<td></td></tr></thead><tbody>{rows}</tbody></table>'
         f'<p class="help">{found.n} samples of each, {html.escape(found.features)}.</p>'
     )
+
+
+def _cell(value: float | None, times: float) -> str:
+    return "" if value is None else f"{value * times:.3g}"
 
 
 def _about(item: Finding) -> str:

@@ -7,6 +7,8 @@ from cocktail.checkpoints import bundled, load, modelcard
 from cocktail.checkpoints.native import describe
 from cocktail.commands.base import MODEL_HELP, register, table
 
+SHOWN = (*modelcard.SCORES, "yaw_std", "reference_yaw_std")  # of the scores in a card, which has many
+
 
 def _options(command: argparse.ArgumentParser) -> None:
     command.add_argument("ref", metavar="REF", nargs="?", help=MODEL_HELP)
@@ -38,4 +40,4 @@ def info(args: argparse.Namespace) -> None:
     print("\n".join(f"{name:{width}}  {value}" for name, value in rows.items() if value))
     scores = gan.card.get("scores")
     if isinstance(scores, dict) and scores and all(isinstance(value, dict) for value in scores.values()):
-        print(table(scores))
+        print(table({name: {key: row.get(key) for key in SHOWN} for name, row in scores.items()}))

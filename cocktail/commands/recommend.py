@@ -19,7 +19,7 @@ def _options(command: argparse.ArgumentParser) -> None:
 
 @register("recommend", "say which of several models to make the root of a merge", _options)
 def recommend(args: argparse.Namespace) -> None:
-    """Prints distance, recall, precision and diversity of each model beside the others, and a choice."""
+    """Prints the scores of each model beside the others, which root each score would pick, and a choice."""
     twice = [ref for index, ref in enumerate(args.refs) if ref in args.refs[:index]]
     if twice:
         raise CocktailError(f"{twice[0]} is given twice; name each model once.")
@@ -35,12 +35,14 @@ def recommend(args: argparse.Namespace) -> None:
         print(json.dumps(found.to_dict(), indent=2))
         return
     print(f"{found.features}; {found.dim} dimensions, n = {found.n} of each model, seed {found.seed}")
-    columns = ("recall", "frechet", "precision", "diversity")
-    scores = {name: {column: getattr(row, column) for column in columns} for name, row in found.rows.items()}
+    scores = {name: {score: getattr(row, score) for score in found.picks} for name, row in found.rows.items()}
     remarks = any(row.remark for row in found.rows.values())
     print(
         table(
             {k: v | ({"remark": found.rows[k].remark or None} if remarks else {}) for k, v in scores.items()}, "model"
         )
     )
+    looks = "" if "lpips" in found.picks else ", as LPIPS is not at hand"
+    print(f"diversity: mean feature distance of two samples{looks}")
+    print("each score alone would pick: " + ", ".join(f"{score} {name}" for score, name in found.picks.items()))
     print(f"root: {found.reason}")

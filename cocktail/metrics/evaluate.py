@@ -1,38 +1,21 @@
 """A model against references, class by class and as a union."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
+from cocktail import domains
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import resize, to_uint8
+from cocktail.metrics.comparison import LEAST_FOR_INTERVALS, Measured, Scores, compare, together
+from cocktail.metrics.convergence import factor_modes, modes_covered
 from cocktail.metrics.features import FactorReader, FeatureExtractor
-from cocktail.metrics.scores import class_accuracy, frechet_distance, precision_recall
+from cocktail.metrics.scores import NEIGHBOURS, class_accuracy, frechet_distance
 from cocktail.sources import GanSource, ImageSource
-
-NEIGHBOURS = 5  # k of precision and recall
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of n samples against n reference pictures; None where they cannot be had.
-
-    frechet: distance of samples and reference; floor: of two independent halves of the reference, so 0 is out of reach;
-    class_accuracy: share that the reader takes for their class; yaw_std, reference_yaw_std: spread of the yaw it reads.
-    """
-
-    n: int
-    frechet: float
-    floor: float
-    precision: float
-    recall: float
-    class_accuracy: float | None = None
-    yaw_std: float | None = None
-    reference_yaw_std: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,15 +39,6 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """features float32 [n, dim]; accuracy and yaw (float32 [n]) are None without a reader that knows the class."""
-
-    features: Tensor
-    accuracy: float | None
-    yaw: Tensor | None
-
-
-@dataclass(frozen=True)
 class _Setup:
     extractor: FeatureExtractor
     n: int
@@ -73,10 +47,11 @@ class _Setup:
 
 
 def evaluate(
-    gan: Gan, references: Sequence[ImageSource], extractor: FeatureExtractor, n: int = 2000, seed: int = 0
-) -> Report:
+    gan: Gan, references: Sequence[ImageSource], extractor: FeatureExtractor, n: int = 2000, seed: int = 0,
+    intervals: bool = False,
+) -> Report:  # fmt: skip
     """Measures a model; see `evaluation`."""
-    steps = evaluation(gan, references, extractor, n, seed)
+    steps = evaluation(gan, references, extractor, n, seed, intervals=intervals)
     while True:
         try:
             next(steps)
@@ -86,20 +61,23 @@ def evaluate(
 
 def evaluation(
     gan: Gan, references: Sequence[ImageSource], extractor: FeatureExtractor, n: int = 2000, seed: int = 0,
-    batch: int = 64,
+    batch: int = 64, intervals: bool = False,
 ) -> Iterator[tuple[int, int]]:  # fmt: skip
     """Yields (pictures done, pictures in all) and returns the Report.
 
     Each class that a reference names is sampled n times and compared with n pictures of the reference; another n of
-    those give the floor. Pictures are rounded to uint8 on both sides. Same seed, same report.
+    those give the floor. Pictures are rounded to uint8 on both sides. Same seed, same report. With `intervals` the
+    scores get them (`Scores`), which takes seconds a class at n = 2000, and most of a minute for a union of four.
 
     Raises: CocktailError where no reference fits, two give the same class, or n is too small.
     """
     if n <= NEIGHBOURS or batch < 1:
         raise CocktailError(f"n is {n}, batch is {batch}; expected n > {NEIGHBOURS}, batch > 0.")
+    if intervals and n < LEAST_FOR_INTERVALS:
+        raise CocktailError(f"n is {n}; intervals need n >= {LEAST_FOR_INTERVALS}: take more, or no intervals.")
     pairs, setup = _match(gan, references), _Setup(extractor, n, batch, gan.resolution)
     done, total = 0, 3 * n * len(pairs)
-    measured: dict[str, list[_Measured]] = {name: [] for name in pairs}
+    measured: dict[str, list[Measured]] = {name: [] for name in pairs}
     for name, (source, index) in pairs.items():
         model = GanSource(gan, (name,) if gan.classes else (), (name,))
         for side, row in ((model, 0), (source, index), (source, index)):
@@ -108,7 +86,7 @@ def evaluation(
                 done += count
                 yield done, total
             measured[name].append(streamed.result)
-    return _report(measured, extractor, n, seed)
+    return _report(measured, extractor, n, seed, intervals)
 
 
 def _match(gan: Gan, references: Sequence[ImageSource]) -> dict[str, tuple[ImageSource, int]]:
@@ -135,20 +113,26 @@ def _measure(source: ImageSource, index: int, name: str, rng: torch.Generator, s
     """Streams n pictures of a class through the extractor; yields the size of each batch, returns what it measured."""
     extractor = setup.extractor
     reader = extractor if isinstance(extractor, FactorReader) and name in extractor.classes else None
-    features, logits, yaws = [], [], []
+    features, readings = [], []
     for start in range(0, setup.n, setup.batch):
         labels = torch.full((min(setup.batch, setup.n - start),), index, dtype=torch.int64)
         img = to_uint8(resize(source.sample_class(labels, rng), setup.resolution)).cpu()
         features.append(extractor(img).cpu())
         if reader is not None:
-            reading = reader.read(img, name)
-            logits.append(reading.class_logits)
-            yaws.append(reading.factors["yaw"])
+            readings.append(reader.read(img, name))
         yield len(labels)
     if reader is None:
-        return _Measured(torch.cat(features), None, None)
-    accuracy = class_accuracy(torch.cat(logits), reader.classes.index(name))
-    return _Measured(torch.cat(features), accuracy, torch.cat(yaws))
+        return Measured(torch.cat(features), None, None)
+    accuracy = class_accuracy(torch.cat([found.class_logits for found in readings]), reader.classes.index(name))
+    factors = {key: torch.cat([found.factors[key] for found in readings]) for key in readings[0].factors}
+    return Measured(torch.cat(features), accuracy, factors["yaw"], _modes(name, factors))
+
+
+def _modes(name: str, factors: Mapping[str, Tensor]) -> float | None:
+    """Share of the combinations of a drawn domain's binary factors that occur; None where it has none."""
+    binary = domains.get(name).binary if name in domains.names() else ()
+    known = {factor: factors[factor] for factor in binary if factor in factors}
+    return modes_covered(*factor_modes(known)).share if known else None
 
 
 class _Stream:
@@ -161,33 +145,13 @@ class _Stream:
         self.result = yield from self._steps
 
 
-def _report(measured: dict[str, list[_Measured]], extractor: FeatureExtractor, n: int, seed: int) -> Report:
-    classes = {name: _scores(*parts) for name, parts in measured.items()}
+def _report(
+    measured: dict[str, list[Measured]], extractor: FeatureExtractor, n: int, seed: int, intervals: bool
+) -> Report:
+    classes = {name: compare(*sides, intervals, seed) for name, sides in measured.items()}
     union = None
     if len(measured) > 1:
-        union = _scores(*(_together(parts) for parts in zip(*measured.values())))
+        union = compare(*(together(sides) for sides in zip(*measured.values())), intervals, seed)
     pairs = itertools.combinations(measured, 2)
     distances = {f"{a}-{b}": frechet_distance(measured[a][1].features, measured[b][1].features) for a, b in pairs}
     return Report(extractor.name, extractor.dim, n, seed, classes, union, distances)
-
-
-def _together(parts: Sequence[_Measured]) -> _Measured:
-    """All classes in equal shares; accuracy is the mean, and None where one class is unknown to the reader."""
-    known = all(part.accuracy is not None for part in parts)
-    accuracy = sum(part.accuracy for part in parts) / len(parts) if known else None
-    yaw = torch.cat([part.yaw for part in parts]) if known else None
-    return _Measured(torch.cat([part.features for part in parts]), accuracy, yaw)
-
-
-def _scores(sample: _Measured, first: _Measured, second: _Measured) -> Scores:
-    precision, recall = precision_recall(first.features, sample.features, NEIGHBOURS)
-    return Scores(
-        n=len(sample.features),
-        frechet=frechet_distance(sample.features, first.features),
-        floor=frechet_distance(second.features, first.features),
-        precision=precision,
-        recall=recall,
-        class_accuracy=sample.accuracy,
-        yaw_std=sample.yaw.std().item() if sample.yaw is not None else None,
-        reference_yaw_std=first.yaw.std().item() if first.yaw is not None else None,
-    )

@@ -5,15 +5,19 @@ the one whose samples cover the target best (recall) transfers best, the Frechet
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
+from cocktail.images import resize
+from cocktail.metrics import lpips
+from cocktail.metrics.diversity import feature_diversity, picture_diversity
 from cocktail.metrics.embedding import Embedding, total_deviation
 from cocktail.metrics.features import FeatureExtractor, features_of, sample_features
+from cocktail.metrics.kernels import kernel_distance
 from cocktail.metrics.scores import frechet_distance, precision_recall
 from cocktail.networks import architecture_of, can_be_root
 from cocktail.sources import GanSource
@@ -21,6 +25,8 @@ from cocktail.sources import GanSource
 MAX_DIM = 64
 NEIGHBOURS = 5  # k of precision and recall
 LEAST = 32  # pictures of each model
+LOOKS = 64  # pairs of pictures of each model that LPIPS compares
+BETTER = {"recall": 1, "frechet": -1, "kid": -1, "precision": 1, "diversity": 1, "lpips": 1}  # 1: large is good
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,10 @@ class Row:
     """A candidate's scores: means over the other models, n samples each.
 
     frechet: embedded Frechet distance to the others' samples, >= 0, small is near; recall: share of the others'
-    samples that lie among the candidate's; precision: the reverse; diversity: mean distance of two of its own samples;
-    eligible: it can be the root; remark: what speaks against it, "" if nothing does.
+    samples that lie among the candidate's; precision: the reverse; diversity: mean feature distance of two of its own
+    samples; eligible: it can be the root; remark: what speaks against it, "" if nothing does.
+    kid: kernel distance (KID) to the others' samples, small is near, below 0 by chance only; lpips: mean LPIPS of two
+    of its samples of one class, None where LPIPS is not at hand or the pictures are too small for it.
     """
 
     frechet: float
@@ -38,11 +46,17 @@ class Row:
     diversity: float
     eligible: bool
     remark: str
+    kid: float | None = None
+    lpips: float | None = None
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The candidates' rows, the one to take as the root, and the reason in a sentence."""
+    """The candidates' rows, the one to take as the root, and the reason in a sentence.
+
+    picks: score -> the root that it alone would choose of those that `best` was chosen of: by recall (as `best`),
+    frechet, kid, precision, diversity, and lpips where it is at hand. Equals are told apart by the Frechet distance.
+    """
 
     features: str
     dim: int
@@ -51,6 +65,7 @@ class Recommendation:
     rows: dict[str, Row]
     best: str
     reason: str
+    picks: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict:
         """Plain data for JSON."""
@@ -93,12 +108,12 @@ def recommendation(sources: Mapping[str, GanSource], n: int = 500, seed: int = 0
             done += len(part[0])
             yield done, n * len(sources)
         found[name] = [torch.cat(columns) for columns in zip(*parts)]
-    points = _common(found)
-    scored = {name: _row(name, points, *standing) for name, standing in rows.items()}
+    points, looks = _common(found), _looks(sources, seed)
+    scored = {name: replace(_row(name, points, *standing), lpips=looks[name]) for name, standing in rows.items()}
     best = _best(scored)
     title = "; ".join(dict.fromkeys(extractor.name for extractor in extractors))
     dim = next(iter(points.values())).shape[1]
-    return Recommendation(title, dim, n, seed, scored, best, _reason(best, scored))
+    return Recommendation(title, dim, n, seed, scored, best, _reason(best, scored), _picks(scored))
 
 
 def _standing(source: GanSource) -> tuple[bool, str]:
@@ -131,10 +146,32 @@ def _row(name: str, points: Mapping[str, Tensor], eligible: bool, remark: str) -
         frechet=sum(frechet_distance(mine, theirs) for theirs in others) / len(others),
         recall=sum(recall for _, recall in pairs) / len(pairs),
         precision=sum(precision for precision, _ in pairs) / len(pairs),
-        diversity=torch.pdist(mine).mean().item(),
+        diversity=feature_diversity(mine),
         eligible=eligible,
         remark=remark,
+        kid=sum(_kernel_distance(mine, theirs) for theirs in others) / len(others),
     )
+
+
+def _kernel_distance(a: Tensor, b: Tensor) -> float:
+    """KID of points float64 [n, k] whose total variance is about 1: its kernel looks at x.y / k, which would be near 0
+    and see little but means."""
+    units = a.shape[1] ** 0.5
+    return kernel_distance(units * a, units * b)[0]
+
+
+def _looks(sources: Mapping[str, GanSource], seed: int) -> dict[str, float | None]:
+    """Mean LPIPS of two samples of one class, all at the size of the smallest model; None where it cannot be had."""
+    size = min(source.resolution for source in sources.values())
+    channels = {getattr(source.gan.generator.config, "img_channels", 3) for source in sources.values()}
+    if size < lpips.LEAST or channels != {3} or lpips.missing() is not None:
+        return dict.fromkeys(sources)
+    distance, found = lpips.Lpips(), {}
+    for name, source in sources.items():
+        labels = (torch.arange(LOOKS) % len(source.classes)).repeat_interleave(2)
+        img = source.sample_class(labels, torch.Generator().manual_seed(seed)).cpu()
+        found[name] = picture_diversity(distance, resize(img, size))
+    return found
 
 
 def _preferred(rows: Mapping[str, Row]) -> list[str]:
@@ -144,7 +181,17 @@ def _preferred(rows: Mapping[str, Row]) -> list[str]:
 
 
 def _best(rows: Mapping[str, Row]) -> str:
-    return min(_preferred(rows), key=lambda name: (-rows[name].recall, rows[name].frechet))
+    return _picks(rows)["recall"]
+
+
+def _picks(rows: Mapping[str, Row]) -> dict[str, str]:
+    """What each score alone would choose."""
+    names, found = _preferred(rows), {}
+    for score, sign in BETTER.items():
+        values = {name: getattr(rows[name], score) for name in names}
+        if None not in values.values():
+            found[score] = min(names, key=lambda name: (-sign * values[name], rows[name].frechet))
+    return found
 
 
 def _reason(best: str, rows: Mapping[str, Row]) -> str:

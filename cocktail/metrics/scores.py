@@ -1,11 +1,14 @@
-"""Scores as pure functions of feature vectors: Frechet distance, precision and recall, class accuracy."""
+"""Scores as pure functions of feature vectors: Frechet distance, precision and recall, density, coverage, accuracy."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cocktail.errors import CocktailError
+from cocktail.metrics.distances import checked, checked_pair, parts, squared
 
-CHUNK = 2048  # rows of a distance matrix held at a time: 2048 x 10000 float64 are 160 MB
+NEIGHBOURS = 5  # k of precision, recall, density and coverage, unless told
 
 
 def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
@@ -16,7 +19,7 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
     features_a: float [N, D]; features_b: float [M, D]. Computed in float64. Returns a number >= 0.
     Raises: CocktailError where there are fewer than two vectors, D differs, or a value is not finite.
     """
-    features_a, features_b = _pair(features_a, features_b, least=2)
+    features_a, features_b = checked_pair(features_a, features_b, least=2)
     return gaussian_distance(features_a.mean(0), covariance(features_a), features_b.mean(0), covariance(features_b))
 
 
@@ -40,21 +43,118 @@ def covariance(features: Tensor) -> Tensor:
     return centred.T @ centred / (len(features) - 1)
 
 
-def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> tuple[float, float]:
-    """Improved precision and recall (Kynkaanniemi et al. 2019, eq. 1-2).
+class FeatureStatistics:
+    """Mean and covariance of features that come in batches and are not kept, and the Frechet distance of two of them.
 
-    Precision: share of fakes inside the union of balls around the reals, each as wide as the distance to its k-th
-    nearest real neighbour. Recall: the same with the roles swapped.
+    Batches are joined by the update of Chan, Golub and LeVeque (1979), which does not cancel where the mean is large.
+    """
 
-    real: float [N, D]; fake: float [M, D]; N, M > k. Returns (precision, recall) in [0, 1].
+    def __init__(self) -> None:
+        self.n = 0
+        self._mean: Tensor | None = None  # float64 [D]
+        self._scatter: Tensor | None = None  # float64 [D, D], the sum of outer products about the mean
+
+    def add(self, features: Tensor) -> "FeatureStatistics":
+        """Takes a batch in, float [N, D], and gives itself back. Raises: CocktailError where it is empty, of another
+        D, or a value is not finite."""
+        features = checked(features, least=1)
+        mean = features.mean(0)
+        centred = features - mean
+        self._join(len(features), mean, centred.T @ centred)
+        return self
+
+    def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
+        """Takes in what another has seen, as of a second process, and gives itself back."""
+        if other.n:
+            self._join(other.n, other._mean, other._scatter)
+        return self
+
+    @property
+    def mean(self) -> Tensor:
+        """float64 [D]. Raises: CocktailError before the first vector."""
+        if self._mean is None:
+            raise CocktailError("no features were added yet; add a batch first")
+        return self._mean
+
+    @property
+    def covariance(self) -> Tensor:
+        """Unbiased, float64 [D, D]. Raises: CocktailError before the second vector."""
+        if self.n < 2:
+            raise CocktailError(f"{self.n} feature vectors were added; a covariance needs two or more")
+        return self._scatter / (self.n - 1)
+
+    def frechet_distance(self, other: "FeatureStatistics") -> float:
+        """As the function of that name on all the vectors added. Raises: CocktailError where either has fewer than two
+        vectors, or D differs."""
+        if self.covariance.shape != other.covariance.shape:
+            raise CocktailError(f"features of {len(self.mean)} and of {len(other.mean)} numbers; use one extractor")
+        found = (side.to(self.mean.device) for side in (other.mean, other.covariance))
+        return gaussian_distance(self.mean, self.covariance, *found)
+
+    def _join(self, n: int, mean: Tensor, scatter: Tensor) -> None:
+        if self._mean is None:
+            self.n, self._mean, self._scatter = n, mean, scatter
+            return
+        if mean.shape != self._mean.shape:
+            raise CocktailError(f"features of {len(self._mean)} and of {len(mean)} numbers; use one extractor")
+        mean, scatter = mean.to(self._mean.device), scatter.to(self._mean.device)
+        shift, total = mean - self._mean, self.n + n
+        # New tensors: those of one that was merged into another are shared with it.
+        self._scatter = self._scatter + scatter + torch.outer(shift, shift) * (self.n * n / total)
+        self._mean, self.n = self._mean + shift * (n / total), total
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Shares in [0, 1], but density, which may be larger: 1 is what is expected where both sides are alike."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def neighbourhoods(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> Neighbourhoods:
+    """Precision and recall (Kynkaanniemi et al. 2019, eq. 1-2), density and coverage (Naeem et al. 2020, eq. 3-4).
+
+    Around every vector lies a ball as wide as the distance to its k-th nearest neighbour of its own side, edge
+    included. Precision: share of fakes in the ball of any real. Recall: share of reals in the ball of any fake.
+    Density: how many balls of reals a fake lies in, on average, over k. Coverage: share of reals whose ball holds a
+    fake. Distances are computed some rows at a time, those between the two sides once.
+
+    real: float [N, D]; fake: float [M, D]; N, M > k.
     Raises: CocktailError where there are too few vectors, D differs, or a value is not finite.
     """
     if k < 1:
         raise CocktailError(f"precision and recall with k = {k}; expected at least one neighbour")
-    real, fake = _pair(real, fake, least=k + 1)
+    real, fake = checked_pair(real, fake, least=k + 1)
     centre = real.mean(0)  # |a|^2 + |b|^2 - 2ab cancels least near the origin
     real, fake = real - centre, fake - centre
-    return _covered(fake, real, k), _covered(real, fake, k)
+    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    precise, balls = 0, 0
+    covered, recalled = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
+    for where, some in parts(fake, len(real)):
+        gaps = squared(some, real)
+        inside = gaps <= real_radii
+        around = inside.sum(1)
+        precise += (around > 0).sum().item()
+        balls += around.sum().item()
+        covered |= inside.any(0)
+        recalled |= (gaps <= fake_radii[where, None]).any(0)
+    recall, coverage = (mask.double().mean().item() for mask in (recalled, covered))
+    return Neighbourhoods(precise / len(fake), recall, balls / (k * len(fake)), coverage)
+
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
+    """Improved precision and recall in [0, 1]; see `neighbourhoods`."""
+    found = neighbourhoods(real, fake, k)
+    return found.precision, found.recall
+
+
+def density_coverage(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
+    """Density >= 0 and coverage in [0, 1]; see `neighbourhoods`."""
+    found = neighbourhoods(real, fake, k)
+    return found.density, found.coverage
 
 
 def class_accuracy(logits: Tensor, index: int) -> float:
@@ -64,25 +164,8 @@ def class_accuracy(logits: Tensor, index: int) -> float:
     return (logits.argmax(1) == index).double().mean().item()
 
 
-def _covered(points: Tensor, centres: Tensor, k: int) -> float:
-    """Share of points that lie in the ball of at least one centre."""
-    rounding = 1e-12 * centres.square().sum(1).mean()
-    radii = torch.cat([_squared(chunk, centres).kthvalue(k + 1, dim=1).values for chunk in centres.split(CHUNK)])
-    inside = [(_squared(chunk, centres) <= radii + rounding).any(1) for chunk in points.split(CHUNK)]
-    return torch.cat(inside).double().mean().item()
-
-
-def _squared(a: Tensor, b: Tensor) -> Tensor:
-    """Squared distances of float64 [N, D] and [M, D] -> [N, M]."""
-    return torch.addmm(a.square().sum(1)[:, None] + b.square().sum(1), a, b.T, alpha=-2).clamp_min_(0)
-
-
-def _pair(a: Tensor, b: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    for features in (a, b):
-        if features.ndim != 2 or len(features) < least:
-            raise CocktailError(f"features of shape {list(features.shape)}; expected [N, D] with N >= {least}")
-        if not torch.isfinite(features).all():
-            raise CocktailError("features hold NaN or infinity; the model or the extractor is broken")
-    if a.shape[1] != b.shape[1]:
-        raise CocktailError(f"features of {a.shape[1]} and of {b.shape[1]} numbers; use one extractor for both sides")
-    return a.double(), b.double()
+def _radii(points: Tensor, k: int) -> Tensor:
+    """Squared distance of each point to its k-th neighbour, with room for rounding: float64 [N]."""
+    # The nearest is the point itself.
+    found = [squared(some, points).topk(k + 1, largest=False).values for _, some in parts(points, len(points))]
+    return torch.cat(found)[:, k] + 1e-12 * points.square().sum(1).mean()
