@@ -35,6 +35,7 @@ from ui import (
     base,
     cards,
     colours,
+    compare_actions,
     direction_list,
     find,
     interpolate,
@@ -735,11 +736,12 @@ def test_every_event_but_sampling_is_private(models):
             beside.setdefault(event.concurrency_id, set()).add(event.name)
     assert beside.pop(invert.LONG) == {"arrive", "arrived", "invert", "train"}, "work of many seconds"
     assert beside.pop(merge.LONG) == {"recommended", "checked"}, "what is measured, one at a time"
+    assert beside.pop(compare_actions.LONG) == {"measured"}, "minutes, while drawing goes on"
     # The others read folders and texts, and run no model.
     assert {name for names in beside.values() for name in names} == {
-        "<lambda>", "acted", "again", "branched", "budget", "cancelled", "choose", "cleared", "compose",
+        "<lambda>", "acted", "again", "arrive", "branched", "budget", "cancelled", "choose", "cleared", "compose",
         "deleted", "edited", "extended", "fetched", "greeted",
-        "picked", "recipe_loaded", "save", "started", "table", "tick", "watching",
+        "picked", "recipe_loaded", "recount", "roll", "save", "started", "table", "tick", "watching",
     }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ CONTRAST = """() => {
   return poor; }"""
 
 TABS = {"Sample": "#sheet .cell", "Interpolate": "#film .cell", "Mix": "#mix .cell", "Directions": "#move .cell",
-        "Invert": "#invert-go", "Merge": "#merge-start", "Library": ".model"}  # fmt: skip
+        "Invert": "#invert-go", "Merge": "#merge-start", "Compare": "#compare .cell", "Library": ".model"}  # fmt: skip
 
 # Boxes whose content is cut off at the right.
 CLIPPED = """() => [...document.querySelectorAll('.model, .model .body, .controls, #topbar, .sheet, .shelf')]
