@@ -11,7 +11,7 @@ from PIL import Image
 from cocktail import checkpoints, runs
 from cocktail.errors import CocktailError
 from cocktail.gan import average
-from cocktail.methods import alignment
+from cocktail.methods import alignment, cocktail
 from cocktail.methods.cocktail import CocktailConfig
 from cocktail.methods.ewc import EwcConfig
 from cocktail.methods.fisher import Fisher, fisher_average, fisher_information
@@ -71,6 +71,8 @@ def test_every_method_merges_two_models_from_a_recipe_and_tells_its_stages_befor
     assert list(kind.presets)[:3] == ["paper", "small", "try"] and kind.title and kind.paper
     config = kind.presets["small"]
     short = {"merge": replace(config.merge, total_kimg=0.032, batch=8)}
+    if hasattr(config, "drawings"):
+        short["drawings"] = 50
     if hasattr(config, "root"):
         short["root"] = replace(config.root, total_kimg=0.016)
     if hasattr(config, "warm"):
@@ -265,7 +267,9 @@ def test_equal_fishers_give_the_weighted_mean(tiny):
     assert distance(mixed.generator, expected.generator) < 1e-8
 
 
-def test_the_cocktail_can_average_by_fisher_and_by_the_users_shares(two):
+def test_the_cocktail_can_average_by_fisher_and_by_the_users_shares(two, monkeypatch):
+    monkeypatch.setattr(cocktail, "FISHER_SAMPLES", 8)
+
     def averaged(**options):
         return (
             run("cocktail", CocktailConfig(SOME, NONE, **options), two)[1].shown["average"].generator.mapping.fc0.weight
@@ -289,7 +293,7 @@ def test_shares_that_do_not_fit_the_models_are_refused(two):
 
 def test_the_upper_bound_learns_from_drawings_or_folders_and_never_from_the_sources(two, tmp_path):
     folder = drawn(tmp_path / "pets")
-    union, ctx = run("upper_bound", UpperBoundConfig(SOME, pictures=("face", str(folder))), [
+    union, ctx = run("upper_bound", UpperBoundConfig(SOME, drawings=50, pictures=("face", str(folder))), [
         teacher(two[0].gan, "cat"), teacher(two[1].gan, "dog")])  # fmt: skip
     source = ctx.stages["merge"][1]
     assert [type(part) for part in source.sources] == [DomainSource, FolderSource] and source.classes == ("cat", "dog")
@@ -302,7 +306,7 @@ def test_the_upper_bound_learns_from_drawings_or_folders_and_never_from_the_sour
 )
 def test_pictures_that_are_not_there_are_named(two, pictures, says):
     with pytest.raises(CocktailError, match=says):
-        run("upper_bound", UpperBoundConfig(SOME, pictures=pictures), two)
+        run("upper_bound", UpperBoundConfig(SOME, drawings=50, pictures=pictures), two)
 
 
 def test_distillation_without_rooting_gives_every_class_its_own_sources_picture_of_z(tiny):

@@ -3,7 +3,7 @@
 The one method that sees data: it says what the others could reach, and is no way to merge without it.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class UpperBoundConfig(OneStageConfig):
     """Pictures of every class, the root's too."""
 
     pictures: tuple[str, ...] = option((), "folder, zip or drawn domain of each class, root first; empty: its name")
+    drawings: int = option(20_000, "drawings made of each drawn domain", 1)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pictures", tuple(self.pictures))
@@ -42,16 +43,17 @@ def upper_bound(teachers: list[Teacher], config: UpperBoundConfig, ctx: Context)
     names = [name for teacher in teachers for name in teacher.names]
 
     def source(root: Gan) -> ImageSource:
-        return MixtureSource(real_sources(names, config.pictures or names, root.resolution, ctx.seed))
+        return MixtureSource(real_sources(names, config, root.resolution, ctx.seed))
 
     return (yield from onestage.train(teachers, config, ctx, source=source))
 
 
-def real_sources(names: list[str], pictures: tuple[str, ...] | list[str], resolution: int, seed: int) -> list:
+def real_sources(names: Sequence[str], config: UpperBoundConfig, resolution: int, seed: int) -> list[ImageSource]:
     """Pictures of each class at a resolution: of the drawn domain of that name, or of a folder or zip.
 
     Raises: CocktailError where there is not one for each class, or it is neither.
     """
+    pictures = config.pictures or names
     if len(pictures) != len(names):
         raise CocktailError(
             f"pictures names {len(pictures)} sources for {len(names)} classes, {', '.join(names)}; give one each."
@@ -59,7 +61,7 @@ def real_sources(names: list[str], pictures: tuple[str, ...] | list[str], resolu
     found = []
     for number, (name, ref) in enumerate(zip(names, pictures, strict=True)):
         if ref in domains.names():
-            drawn = DomainSource((ref,), resolution, seed=seed + number)
+            drawn = DomainSource((ref,), resolution, config.drawings, seed + number)
             drawn.classes = (name,)
             found.append(drawn)
         elif Path(ref).expanduser().exists():
