@@ -77,8 +77,10 @@ def test_the_gap_closed_is_that_of_the_issue():
 def test_the_page_has_means_over_seeds_and_says_what_was_not_run():
     scores = {"transfer": 10.0, "ours": 6.0, "upper": 4.0}
     text = section(known(*(record(way, scores[way], seed) for way in scores for seed in (1, 2))))
-    assert "| cat+face | - | 12.00 ± 0.00 (2) |" in text and "| cat+dog | - |" in text
-    assert "6 merges" in text and "3.0 hours" in text and "| cat+face | TransferGAN | - | 67 % | reached |" in text
+    assert "| cat+face | 12.00 ± 0.00 (2) | 8.00 ± 0.00 (2) | 6.00 ± 0.00 (2) |" in text
+    assert "cat+dog" not in text and "Freeze-D" not in text and "### The choice of the root" not in text
+    assert "6 merges" in text and "3.0 hours" in text
+    assert "| cat+face | TransferGAN 12.00 | 6.00 | 8.00 | 67 %, reached | TransferGAN 12.00 | 33 % |" in text
 
 
 def test_a_union_is_not_taken_for_one_whose_name_begins_alike():
