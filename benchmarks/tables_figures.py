@@ -19,6 +19,7 @@ PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 COLOURS = {"transfer": "#7a7a7a", "plain": "#3f7fbf", "ours": "#c8452d", "upper": "#2f9e62", "distillation": "#b08b2e",
            "scratch": "#b9b9b9", "freezed": "#8f6bb3", "ewc": "#5aa7a7"}  # fmt: skip
 CURVES = ("scratch", "transfer", "plain", "distillation", "ours", "upper")
+SCALES = (0.25, 0.5, 2, 4)  # of the budget
 COLUMNS, ENLARGE, LABEL_PX = 12, 2, 190
 
 
@@ -30,7 +31,8 @@ def write(records: Mapping[str, dict]) -> None:
         if any(known.cells(union, way) for way in CURVES):
             save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
             side_by_side(union)
-    save(budgets(known), "budgets", 1000)
+    if any(known.cells(UNIONS[0], f"ours x{scale:g}") for scale in SCALES):
+        save(budgets(known), "budgets", 1000)
 
 
 def save(figure: go.Figure, name: str, width: int) -> None:
@@ -78,7 +80,7 @@ def budgets(known: Known) -> go.Figure:
     for column, rooting in ((1, False), (2, True)):
         for way in ("transfer", "plain", "ours"):
             ends = []
-            for scale in (0.25, 0.5, 1, 2, 4):
+            for scale in (1, *SCALES):
                 for record in known.cells(UNIONS[0], way if scale == 1 else f"{way} x{scale:g}"):
                     kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
                     ends.append((kimg, record["drawings"]["all"]["frechet"]))
