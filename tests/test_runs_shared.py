@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from cocktail import runs
 from cocktail.methods import alignment
@@ -78,7 +79,10 @@ def test_two_processes_make_what_one_makes_and_write_it_once(recipe, alone, tmp_
     assert said.count("16 px") == 1, "one of them tells where the union is"
     found, wanted = weights(tmp_path / "run"), weights(alone)
     assert found.keys() == wanted.keys() and len(found) > 30
-    assert max((found[name] - wanted[name]).abs().max().item() for name in found) < 1e-4
+    # Rounding alone differs. Adam divides by the size of a gradient, so a weight whose gradient is next to nothing moves
+    # by more than the last bit; how many do depends on the CPU. Another picture in one batch would move all of them.
+    apart = torch.cat([(found[name] - wanted[name]).abs().flatten() for name in found])
+    assert apart.mean() < 1e-5 and apart.max() < STAGE.lr / 10
     assert steps(tmp_path / "run") == steps(alone)
     both, one = (runs.read(folder) for folder in (tmp_path / "run", alone))
     assert both.state == "finished" and [s.images for s in both.snapshots] == [s.images for s in one.snapshots]
@@ -107,4 +111,7 @@ def test_two_processes_that_were_killed_or_paused_go_on_to_the_end(recipe, alone
     assert process.returncode == 0, said
     assert steps(folder) == steps(alone), json.dumps(steps(folder))
     found, wanted = weights(folder), weights(alone)
-    assert max((found[name] - wanted[name]).abs().max().item() for name in found) < 1e-4
+    # Rounding alone differs. Adam divides by the size of a gradient, so a weight whose gradient is next to nothing moves
+    # by more than the last bit; how many do depends on the CPU. Another picture in one batch would move all of them.
+    apart = torch.cat([(found[name] - wanted[name]).abs().flatten() for name in found])
+    assert apart.mean() < 1e-5 and apart.max() < STAGE.lr / 10
