@@ -205,6 +205,8 @@ def test_rows_and_columns_are_filled_and_a_click_on_the_shelf_adds(visit):
     visitor.filled("#mix", 15)
     visitor.page.get_by_role("button", name="Fill with samples").click()
     count = visitor.page.locator("#mix-count input[type=number]")
+    # What was folded is made when it is opened, and takes its first value an instant later: nobody types that fast.
+    visitor.page.wait_for_timeout(500)
     count.fill("8")
     count.press("Enter")
     visitor.page.locator("#mix-fill").click()
