@@ -87,6 +87,13 @@ function clicked(event) {
   else if (button.classList.contains("picture")) trigger("select", { recipe: cell.dataset.recipe });
 }
 
+// Smooth or exact pixels, as its buttons with data-pixels show; without a mode, what was chosen last in any tab.
+function enlarge(section, mode = recall("cocktail-pixels") || "smooth") {
+  section.classList.toggle("exact", mode === "exact");
+  element.querySelectorAll("[data-pixels]").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.pixels === mode)));
+  remember("cocktail-pixels", mode);
+}
+
 function markShelved(within) {
   const shelved = new Set((window.cocktailShelf || []).map((pick) => pick.id));
   within.querySelectorAll(".cell").forEach((cell) => {

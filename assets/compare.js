@@ -73,18 +73,12 @@ function show() {
   markShelved(grid);
 }
 
-function pixels(mode) {
-  section.classList.toggle("exact", mode === "exact");
-  element.querySelectorAll("[data-pixels]").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.pixels === mode)));
-  remember("cocktail-pixels", mode);
-}
-
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button?.dataset.pixels) pixels(button.dataset.pixels);
+  if (button?.dataset.pixels) enlarge(section, button.dataset.pixels);
   else clicked(event);
 });
-pixels(recall("cocktail-pixels") || "smooth");
+enlarge(section);
 document.addEventListener("cocktail:shelf", () => markShelved(grid));
 watch("value", show);
 show();

@@ -129,15 +129,9 @@ function show() {
   fit();
 }
 
-function pixels(mode) {
-  section.classList.toggle("exact", mode === "exact");
-  element.querySelectorAll("[data-pixels]").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.pixels === mode)));
-  remember("cocktail-pixels", mode);
-}
-
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button?.dataset.pixels) pixels(button.dataset.pixels);
+  if (button?.dataset.pixels) enlarge(section, button.dataset.pixels);
   else if (button?.dataset.do === "fit") setFit(!fitted);
   else if (button?.dataset.do === "sheet") trigger("download", { recipe: section.dataset.recipe });
   else clicked(event);
@@ -155,7 +149,7 @@ element.addEventListener("click", (event) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }));
 
-pixels(recall("cocktail-pixels") || "smooth");
+enlarge(section);
 document.addEventListener("cocktail:shelf", () => { markShelved(grid); fit(); });
 window.addEventListener("resize", fit);
 watch("value", show);

@@ -22,18 +22,19 @@ from cocktail.export import to_onnx
 from cocktail.gan import Gan, new_gan
 from cocktail.images import grid
 from cocktail.methods.cocktail import GOOD
-from cocktail.methods.preparing import fresh, prepare_root
+from cocktail.methods.scratch import ScratchConfig
+from cocktail.methods.transfer import TransferConfig
 from cocktail.metrics.evaluate import evaluate
 from cocktail.metrics.features import OracleFeatures
 from cocktail.metrics.references import DrawnDomains
 from cocktail.recipe import Recipe, Source
-from cocktail.sources import DomainSource, MixtureSource
-from cocktail.teachers import teacher
+from cocktail.sources import DomainSource
 from cocktail.warmstart import WarmStartConfig
 
 WORK, OUT = Path("runs/across"), Path(__file__).parents[1] / "docs" / "across.json"
 SAMPLES, THREADS, SEED, COLUMNS = 2000, 1, 1, 12
 FIT_KIMG, POLISH_KIMG = 48.0, 6.0  # of a source made here
+WAYS = ("cocktail", "transfer", "scratch")  # methods
 COMPARED = ("stylegan2 <- custom", "custom <- stylegan2")  # with the baselines, which take the longest
 WIDTHS = (96, 96, 64, 32, 16)
 # The domain, the networks, the resolution, the learning rates of fit and polish.
@@ -57,16 +58,6 @@ class Pair:
 
     root: tuple[str, str]
     source: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What `prepare_root` asks of its surroundings."""
-
-    seed: int
-
-    def record(self, name: str, value: float | str) -> None:
-        """Nothing is kept: these notes are about a merge."""
 
 
 def pairs() -> dict[str, Pair]:
@@ -98,33 +89,20 @@ def source(name: str) -> None:
     follow(steps, name)
 
 
-def folder_of(name: str) -> Path:
-    """Where a pair is merged."""
-    return WORK / "merges" / name.replace(" <- ", "-")
+def folder_of(name: str, way: str) -> Path:
+    """Where a pair is merged by a method."""
+    return WORK / way / name.replace(" <- ", "-")
 
 
-def merged(name: str, pair: Pair) -> Gan:
-    """The union of a pair, by GAN Cocktail."""
+def merged(name: str, pair: Pair, way: str) -> Gan:
+    """The union of a pair by a method; the baselines train adversarially on as many pictures as all of ours see."""
+    total = MERGE.root.total_kimg + sum(MERGE.warm.stage_kimg) + MERGE.merge.total_kimg
+    plain = {"merge": replace(MERGE.merge, total_kimg=total), "class_w_gain": MERGE.class_w_gain}
+    config = {"cocktail": MERGE, "transfer": TransferConfig(**plain), "scratch": ScratchConfig(**plain)}[way]
     sources = tuple(Source(ref, names=(label,)) for ref, label in (pair.root, pair.source))
-    folder = folder_of(name)
-    recipe = Recipe(sources, root=0, seed=SEED, threads=THREADS, config=MERGE)
-    return follow(runs.execute(recipe, folder, folder.exists()), name)
-
-
-def baseline(name: str, pair: Pair, scratch: bool) -> Gan:
-    """The root, or a new model of its kind, trained adversarially on both for the merge's number of pictures."""
-    teachers = [teacher(Source(ref, names=(label,)), "cpu") for ref, label in (pair.root, pair.source)]
-    student = prepare_root(teachers, MERGE.class_w_gain, Setting(SEED))
-    if scratch:
-        student = fresh(student, SEED)
-    both = MixtureSource([known.source(student.resolution) for known in teachers])
-    kimg = MERGE.root.total_kimg + sum(MERGE.warm.stage_kimg) + MERGE.merge.total_kimg
-    config = replace(MERGE.merge, total_kimg=kimg, anchor_weight=0.0, seed=SEED)
-    kind = "scratch" if scratch else "transfer"
-    folder = WORK / kind / name.replace(" <- ", "-")
-    described = {"pair": name, "baseline": kind}
-    steps = runs.train_source(student, both, config, folder, described, folder.exists(), THREADS)
-    return follow(steps, f"{name} {kind}")
+    folder = folder_of(name, way)
+    recipe = Recipe(sources, way, root=0, seed=SEED, threads=THREADS, config=config)
+    return follow(runs.execute(recipe, folder, folder.exists()), f"{name} {way}")
 
 
 def scores(gan: Gan) -> dict[str, dict]:
@@ -149,23 +127,20 @@ def run(names: list[str]) -> None:
         for ref, label in (known[name].root, known[name].source):
             own, key = figures.setdefault("sources", {}), f"{Path(ref).parts[-2]}, {label}"
             own[key] = own.get(key) or own_score(ref, label)
-        ways = {"cocktail": lambda: merged(name, known[name]),  # noqa: B023  (called at once)
-                "transfer": lambda: baseline(name, known[name], scratch=False),  # noqa: B023
-                "scratch": lambda: baseline(name, known[name], scratch=True)}  # noqa: B023  # fmt: skip
-        for way, make in ways.items():
+        for way in WAYS:
             if way not in figures.get(name, {}) and (way == "cocktail" or name in COMPARED):
-                figures.setdefault(name, {})[way] = scores(make())
+                figures.setdefault(name, {})[way] = scores(merged(name, known[name], way))
                 write_text(OUT, json.dumps(figures, indent=1) + "\n")
-    unions = [checkpoints.load(folder_of(name)) for name in known if (folder_of(name) / "result").exists()]
+    folders = [folder_of(name, "cocktail") for name in known]
+    unions = [checkpoints.load(folder) for folder in folders if (folder / "result").exists()]
     rows = [gan.sample(range(COLUMNS), label) for gan in unions for label in gan.classes]
     grid(torch.cat(rows), COLUMNS).save(OUT.parent / "pictures" / "across.png", optimize=True)
 
 
 def section(figures: dict) -> str:
     """The part of docs/RESULTS.md."""
-    ways = ("cocktail", "transfer", "scratch")
     rows = [
-        f"| {name} | {label} | " + " | ".join(_score(found, way, label) for way in ways) + " |"
+        f"| {name} | {label} | " + " | ".join(_score(found, way, label) for way in WAYS) + " |"
         for name, found in figures.items()
         if name != "sources"
         for label in found["cocktail"]

@@ -56,6 +56,11 @@ class Cell:
         return list(zip(self.classes, self.shares or (1.0,) * len(self.classes), strict=True))
 
     @property
+    def refs(self) -> list[str]:
+        """Where its sources are."""
+        return [sources.ref(name, self.resolution, share) for name, share in self.sources]
+
+    @property
     def folder(self) -> Path:
         return WORK / "cells" / self.name.replace(" ", "_")
 
@@ -74,17 +79,13 @@ def run(cell: Cell) -> None:
     os.environ.setdefault("COCKTAIL_QUEUE", str((WORK / f"queue-{os.getpid()}").resolve()))  # cells do not wait
     read, started = OracleFeatures(), time.time()
     union, curve = _merge(cell, read)
-    minutes, refs = (time.time() - started) / 60, [sources.ref(*source) for source in _sized(cell)]
+    minutes = (time.time() - started) / 60
     keep(cell.name, {
         "classes": list(cell.classes), "way": cell.way, "seed": cell.seed, "resolution": cell.resolution,
         "curve": curve, "minutes": round(minutes, 2), "hardware": hardware.describe("cpu"), "kimg": kimg(cell),
-        "drawings": measuring.scores(union, read), "sources": measuring.against_sources(union, refs, read),
+        "drawings": measuring.scores(union, read), "sources": measuring.against_sources(union, cell.refs, read),
         "yaw": measuring.yaw_transfer(union, read), "notes": union.card.get("notes", {}),
     })  # fmt: skip
-
-
-def _sized(cell: Cell) -> list[tuple[str, int, float]]:
-    return [(name, cell.resolution, share) for name, share in cell.sources]
 
 
 def kimg(cell: Cell) -> dict[str, float]:
@@ -95,7 +96,7 @@ def kimg(cell: Cell) -> dict[str, float]:
 
 def _merge(cell: Cell, read: OracleFeatures) -> tuple[Gan, list[dict]]:
     """The union, and its scores on the way: a list of {"stage", "images", "frechet": {class: score}}."""
-    known = tuple(Source(sources.ref(*s), names=(s[0],)) for s in _sized(cell))
+    known = tuple(Source(ref, names=(name,)) for ref, name in zip(cell.refs, cell.classes, strict=True))
     recipe = Recipe(known, cell.method, 0, cell.seed, 1, "cpu", cell.config)
     saved = cell.folder / "curve.json"
     curve = json.loads(saved.read_text(encoding="utf-8")) if saved.exists() else []

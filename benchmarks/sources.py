@@ -36,7 +36,7 @@ def make(name: str, resolution: int, share: float = 1.0) -> str:
     where = Path(ref(name, resolution, share))
     if resolution == BUNDLED or where.is_dir():
         return str(where)
-    channels = GENERATOR["channels"][: {16: 3, 32: 4}[resolution]]
+    channels = GENERATOR["channels"][: resolution.bit_length() - 2]  # one for each of 4, 8, ... px
     generator = GENERATOR | {"img_resolution": resolution, "channels": channels}
     discriminator = DISCRIMINATOR | {
         "img_resolution": resolution,

@@ -18,14 +18,14 @@ import torch
 from benchmarks import bundle_report, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run
 from benchmarks.sources import make
+from benchmarks.tables_known import UNIONS
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
 from cocktail.metrics.recommend import recommend
 from cocktail.sources import GanSource
 
-PAIRS = (("cat", "face"), ("cat", "dog"), ("face", "car"))
-ALL = ("cat", "face", "dog", "car")
-UNIONS = (*PAIRS, ("cat", "face", "dog"), ALL)
+PAIRS = UNIONS[:3]
+ALL = UNIONS[-1]
 ADVICE_SAMPLES = 1000
 MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scratch", "freezed", "ewc", "l2")
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from plotly.subplots import make_subplots
 
 from benchmarks.cells import WORK
-from benchmarks.tables_report import UNIONS, Known
+from benchmarks.tables_known import UNIONS, Known
 from benchmarks.ways import TITLES
 from cocktail import checkpoints
 from cocktail.images import grid

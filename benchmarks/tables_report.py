@@ -2,69 +2,32 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from benchmarks.tables_known import (
+    NOT_RUN,
+    UNIONS,
+    Known,
+    best_of,
+    class_score,
+    gap,
+    number,
+    percent,
+    source_score,
+    spread,
+    table,
+    union_score,
+)  # fmt: skip
 from benchmarks.ways import AIDED, BASELINES, FIT_SHARE, PER_CLASS, ROOT_KIMG, TITLES
 
-UNIONS = (("cat", "face"), ("cat", "dog"), ("face", "car"), ("cat", "face", "dog"), ("cat", "face", "dog", "car"))
-NOT_RUN = "-"
 PAPER_GAP = "14 to 27 %"  # what the paper's own table 3 closes
 WANTED_GAP = 60.0
-
-
-@dataclass(frozen=True)
-class Known:
-    """All records, and how a table asks for them."""
-
-    records: Mapping[str, dict]
-
-    def cells(self, classes: Sequence[str], way: str, resolution: int = 32, shares: str = "") -> list[dict]:
-        """The records of a union by a way, one for each seed that was run."""
-        start = f"{shares or '+'.join(classes)} {resolution} {way} seed "
-        return [record for name, record in self.records.items() if name.startswith(start)]
-
-    def merges(self) -> list[dict]:
-        return [record for record in self.records.values() if "way" in record]
-
-    def values(self, classes: Sequence[str], way: str, get: Callable[[dict], float], **of: object) -> list[float]:
-        return [get(record) for record in self.cells(classes, way, **of)]
-
-    def mean(self, classes: Sequence[str], way: str, get: Callable[[dict], float]) -> float | None:
-        found = self.values(classes, way, get)
-        return statistics.mean(found) if found else None
-
-
-def union_score(record: dict) -> float:
-    """Frechet distance of all classes together to drawings."""
-    return record["drawings"]["all"]["frechet"]
-
-
-def source_score(record: dict) -> float:
-    """The same to samples of the sources."""
-    return record["sources"]["all"]
-
-
-def class_score(name: str) -> Callable[[dict], float]:
-    return lambda record: record["drawings"][name]["frechet"]
 
 
 def section(records: Mapping[str, dict]) -> str:
     """The part of docs/RESULTS.md."""
     known = Known(records)
-    chapters = (
-        _main,
-        _gaps,
-        _counted,
-        _budgets,
-        _ablation,
-        _rates,
-        _space,
-        _classes,
-        _distances,
-        _roots,
-        _company,
-        _others,
-    )
+    chapters = (_main, _gaps, _counted, _budgets, _ablation, _rates, _space, _classes, _distances, _roots, _company,
+                _others)  # fmt: skip
     parts = [part for chapter in chapters for part in _with_tables(list(chapter(known)))]
     return "\n\n".join([*_introduction(known), *parts, *_pictures(known)]) + "\n"
 
@@ -118,27 +81,8 @@ def _main(known: Known) -> Iterator[str]:
 def _scores(
     known: Known, unions: Sequence[Sequence[str]], ways: Sequence[str], get: Callable[[dict], float], title: str
 ) -> str:
-    rows = [["+".join(union), *(_spread(known.values(union, way, get)) for way in ways)] for union in unions]
+    rows = [["+".join(union), *(spread(known.values(union, way, get)) for way in ways)] for union in unions]
     return table([f"score against {title}", *(TITLES.get(way, way) for way in ways)], rows)
-
-
-def best_of(known: Known, union: Sequence[str], ways: Sequence[str]) -> tuple[str, float] | None:
-    """The way with the lowest mean score, and that score."""
-    means = {way: known.mean(union, way, union_score) for way in ways}
-    found = {way: value for way, value in means.items() if value is not None}
-    return min(found.items(), key=lambda item: item[1]) if found else None
-
-
-def gap(known: Known, union: Sequence[str], baselines: Sequence[str], way: str = "ours") -> float | None:
-    """(best baseline - way) / (best baseline - upper bound), in percent; None where something was not run."""
-    best, mine, upper = (
-        best_of(known, union, baselines),
-        known.mean(union, way, union_score),
-        known.mean(union, "upper", union_score),
-    )
-    if best is None or mine is None or upper is None or best[1] <= upper:
-        return None
-    return 100 * (best[1] - mine) / (best[1] - upper)
 
 
 def _gaps(known: Known) -> Iterator[str]:
@@ -149,11 +93,11 @@ def _gaps(known: Known) -> Iterator[str]:
         if best and upper is not None and mine is not None:
             closed = gap(known, union, BASELINES)
             rows.append(["+".join(union), f"{TITLES[best[0]]} {best[1]:.2f}", f"{upper:.2f}", f"{mine:.2f}",
-                         _percent(gap(known, union, BASELINES, "plain")),
-                         "no gap" if closed is None else f"{_percent(closed)}, {_met(closed)}",
-                         _percent(100 * (1 - mine / best[1])),
+                         percent(gap(known, union, BASELINES, "plain")),
+                         "no gap" if closed is None else f"{percent(closed)}, {_met(closed)}",
+                         percent(100 * (1 - mine / best[1])),
                          f"{TITLES[aided[0]]} {aided[1]:.2f}" if aided else NOT_RUN,
-                         _percent(100 * (1 - mine / aided[1]) if aided else None)])  # fmt: skip
+                         percent(100 * (1 - mine / aided[1]) if aided else None)])  # fmt: skip
     yield "### Gap closed"
     yield (
         "(best baseline - ours) / (best baseline - upper bound), the upper bound being the root fine-tuned on drawings "
@@ -192,7 +136,7 @@ def _interval(cells: Sequence[dict]) -> str:
     if not cells:
         return NOT_RUN
     low, high = (statistics.mean(cell["drawings"]["all"]["interval"][end] for cell in cells) for end in (0, 1))
-    return f"{_spread([union_score(cell) for cell in cells])} [{low:.2f}, {high:.2f}]"
+    return f"{spread([union_score(cell) for cell in cells])} [{low:.2f}, {high:.2f}]"
 
 
 def _budgets(known: Known) -> Iterator[str]:
@@ -203,7 +147,7 @@ def _budgets(known: Known) -> Iterator[str]:
         cells = [known.values(union, way, union_score) for way in ways]
         if any(cells) and (scale != 1 or rows):
             merge = scale * PER_CLASS * len(union)
-            rows.append([f"{merge:g}", f"{merge + scale * ROOT_KIMG:g}", *map(_spread, cells)])
+            rows.append([f"{merge:g}", f"{merge + scale * ROOT_KIMG:g}", *map(spread, cells)])
     yield "### Where the paper's claim holds here"
     yield (
         "cat+face at other budgets, rooting scaled along. Read a row for equal merge budgets; to count the roots' "
@@ -224,7 +168,7 @@ def _ablation(known: Known) -> Iterator[str]:
         row = [way.removeprefix("ours, ") if way != "ours" else "ours"]
         for union in UNIONS[:2]:
             cells = known.cells(union, way)
-            row += [_spread([union_score(c) for c in cells]), _spread([_others_yaw(c, "slope") for c in cells])]
+            row += [spread([union_score(c) for c in cells]), spread([_others_yaw(c, "slope") for c in cells])]
         rows.append(row)
     yield "### One ingredient off in turn"
     yield (
@@ -247,7 +191,7 @@ def _rates(known: Known) -> Iterator[str]:
         return
     ways = sorted({way.partition(",")[0] for way in ways} | set(ways))
     rows = [[TITLES.get(way.partition(",")[0]) + way[len(way.partition(",")[0]) :],
-             *(_spread(known.values(union, way, union_score)) for union in UNIONS[:2])] for way in ways]  # fmt: skip
+             *(spread(known.values(union, way, union_score)) for union in UNIONS[:2])] for way in ways]  # fmt: skip
     yield "### Are the shared settings fair?"
     yield "Other learning rates, and other strengths of what holds a student near the root; score against drawings."
     yield table(["", *("+".join(union) for union in UNIONS[:2])], rows)
@@ -274,7 +218,7 @@ def _space(known: Known) -> Iterator[str]:
 
 def _classes(known: Known) -> Iterator[str]:
     union, ways = UNIONS[-1], [way for way in TITLES if way not in AIDED]
-    rows = [[name, *(_spread(known.values(union, way, class_score(name))) for way in ways)] for name in union]
+    rows = [[name, *(spread(known.values(union, way, class_score(name))) for way in ways)] for name in union]
     yield "### Every class of the union of four (table 4)"
     yield table(["score against drawings", *(TITLES[way] for way in ways)], rows)
 
@@ -284,8 +228,8 @@ def _distances(known: Known) -> Iterator[str]:
     for found in UNIONS:
         for record in known.cells(found, "plain")[:1]:
             notes = record["notes"]
-            rows += [["+".join(found), name, _number(notes.get(f"distance/root-source/{name}")),
-                      _number(notes.get(f"distance/root-rooted/{name}"))] for name in found[1:]]  # fmt: skip
+            rows += [["+".join(found), name, number(notes.get(f"distance/root-source/{name}")),
+                      number(notes.get(f"distance/root-rooted/{name}"))] for name in found[1:]]  # fmt: skip
     yield "### Weight distances (table 2)"
     yield "d(A, B) from the root to the source, and to the model rooted on it."
     yield table(["union", "source", "d(root, source)", "d(root, rooted)"], rows)
@@ -321,7 +265,7 @@ def _roots(known: Known) -> Iterator[str]:
 
 def _company(known: Known) -> Iterator[str]:
     ways = ("transfer", "plain", "ours")
-    rows = [[f"{len(union)} sources", *(_spread(known.values(union, way, class_score("cat"))) for way in ways)]
+    rows = [[f"{len(union)} sources", *(spread(known.values(union, way, class_score("cat"))) for way in ways)]
             for union in (UNIONS[0], UNIONS[3], UNIONS[4])]  # fmt: skip
     if sum(any(cell != NOT_RUN for cell in row[1:]) for row in rows) < 2:
         return
@@ -331,13 +275,13 @@ def _company(known: Known) -> Iterator[str]:
 
 def _others(known: Known) -> Iterator[str]:
     ways, union = ("transfer", "plain", "ours"), UNIONS[0]
-    rows = [[label, *(_spread(known.values(union, way, union_score, shares=shares)) for way in ways)]
+    rows = [[label, *(spread(known.values(union, way, union_score, shares=shares)) for way in ways)]
             for label, shares in (("both trained fully", "cat+face"), ("root a tenth as long", "cat*0.1+face"),
                                   ("other source a tenth as long", "cat+face*0.1"))]  # fmt: skip
     if any(cell != "-" for row in rows[1:] for cell in row[1:]):
         yield "### Sources of unequal quality (table 10)"
         yield table(["cat+face, score against drawings", *(TITLES[way] for way in ways)], rows)
-    rows = [[f"{size} px", *(_spread(known.values(union, way, union_score, resolution=size)) for way in ways)]
+    rows = [[f"{size} px", *(spread(known.values(union, way, union_score, resolution=size)) for way in ways)]
             for size in (16, 32, 64)]  # fmt: skip
     if any(cell != "-" for row in (rows[0], rows[2]) for cell in row[1:]):
         yield "### Resolution (table 11)"
@@ -346,7 +290,7 @@ def _others(known: Known) -> Iterator[str]:
     cells = [known.values(union, way, union_score) for way in kept]
     if any(cells[1:3]):
         yield "### What is inherited from the root"
-        yield table(["", *("nothing", "generator", "discriminator", "both")], [["cat+face", *map(_spread, cells)]])
+        yield table(["", *("nothing", "generator", "discriminator", "both")], [["cat+face", *map(spread, cells)]])
 
 
 def _pictures(known: Known) -> Iterator[str]:
@@ -357,29 +301,3 @@ def _pictures(known: Known) -> Iterator[str]:
             name = "+".join(union)
             yield f"![{name}: score over pictures seen](pictures/curves-{name}.png)"
             yield f"![{name}: the same latents by every method](pictures/methods-{name}.png)"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; rows and columns of which nothing was run are left out, "" where nothing is left."""
-    rows = [row for row in rows if any(cell not in ("", NOT_RUN) for cell in row[1:])]
-    kept = [i for i in range(len(header)) if i == 0 or any(row[i] != NOT_RUN for row in rows)]
-    if not rows:
-        return ""
-    lines = (header, ["---"] * len(header), *rows)
-    return "\n".join("| " + " | ".join(line[i] for i in kept) + " |" for line in lines)
-
-
-def _spread(values: Sequence[float]) -> str:
-    """Mean, and standard deviation and number where there are several."""
-    if not values:
-        return NOT_RUN
-    text = f"{statistics.mean(values):.2f}"
-    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.2f} ({len(values)})"
-
-
-def _percent(share: float | None) -> str:
-    return NOT_RUN if share is None else f"{share:.0f} %"
-
-
-def _number(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else "-" if value is None else str(value)

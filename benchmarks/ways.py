@@ -8,9 +8,9 @@ from cocktail.methods.distillation import GOOD as DISTILLATION
 from cocktail.methods.ewc import EwcConfig
 from cocktail.methods.freezed import FreezeDConfig
 from cocktail.methods.l2 import L2Config
-from cocktail.methods.onestage import OneStageConfig
 from cocktail.methods.presets import SMALL, SMALL_MERGE
 from cocktail.methods.scratch import ScratchConfig
+from cocktail.methods.transfer import TransferConfig
 from cocktail.methods.upper_bound import UpperBoundConfig
 
 ROOT_KIMG = 4.0  # of each rooting stage
@@ -38,14 +38,14 @@ def ways(classes: int, extra_kimg: float = 0.0, scale: float = 1.0) -> dict[str,
     short = replace(merge, total_kimg=rest)
     return {
         "scratch": ("scratch", ScratchConfig(merge=merge)),
-        "transfer": ("transfer", OneStageConfig(merge=merge)),
+        "transfer": ("transfer", TransferConfig(merge=merge)),
         "ewc": ("ewc", EwcConfig(merge=merge)),
         "l2": ("l2", L2Config(merge=merge)),
         "freezed": ("freezed", FreezeDConfig(merge=merge)),
         "plain": ("cocktail", CocktailConfig(root=root, merge=merge)),
         "ours": ("cocktail", replace(GOOD, root=root, merge=short, warm=replace(GOOD.warm, stage_kimg=(fit,)))),
         "upper": ("upper_bound", UpperBoundConfig(merge=merge)),
-        "transfer+": ("transfer", OneStageConfig(merge=merge, class_w_gain=GOOD.class_w_gain, distill=True)),
+        "transfer+": ("transfer", TransferConfig(merge=merge, class_w_gain=GOOD.class_w_gain, distill=True)),
         "distillation": (
             "distillation", replace(DISTILLATION, merge=short, warm=replace(DISTILLATION.warm, stage_kimg=(fit,)))
         ),

@@ -17,10 +17,11 @@ from cocktail.methods.ewc import EwcConfig
 from cocktail.methods.fisher import Fisher, fisher_average, fisher_information
 from cocktail.methods.freezed import FreezeDConfig, first_layers
 from cocktail.methods.l2 import L2Config
-from cocktail.methods.onestage import OneStageConfig, inherited
+from cocktail.methods.onestage import inherited
 from cocktail.methods.preparing import prepare_root
 from cocktail.methods.registry import METHODS, get
 from cocktail.methods.scratch import ScratchConfig
+from cocktail.methods.transfer import TransferConfig
 from cocktail.methods.upper_bound import UpperBoundConfig
 from cocktail.recipe import Recipe
 from cocktail.sources import DomainSource, FolderSource, GanSource
@@ -87,7 +88,7 @@ def test_every_method_merges_two_models_from_a_recipe_and_tells_its_stages_befor
 
 
 def test_transfer_starts_from_the_root_and_learns_all_sources_in_one_stage(two):
-    union, ctx = run("transfer", OneStageConfig(merge=NONE), two)
+    union, ctx = run("transfer", TransferConfig(merge=NONE), two)
     student, source, config, anchors, _ = ctx.stages["merge"]
     assert list(ctx.stages) == ["merge"] and source.classes == ("cat", "dog") and anchors is None and config.seed == 2
     for label in union.classes:
@@ -95,13 +96,13 @@ def test_transfer_starts_from_the_root_and_learns_all_sources_in_one_stage(two):
 
 
 def test_the_roots_classes_can_follow_the_root(two):
-    _, ctx = run("transfer", OneStageConfig(merge=SOME, distill=True), two)
+    _, ctx = run("transfer", TransferConfig(merge=SOME, distill=True), two)
     student, _, _, anchors, _ = ctx.stages["merge"]
     assert list(anchors) == ["cat"] and anchors["cat"] is student.generator
 
 
 def test_a_baseline_can_be_extended(two):
-    _, ctx = run("transfer", OneStageConfig(merge=SOME, extra_kimg=(0.016,)), two)
+    _, ctx = run("transfer", TransferConfig(merge=SOME, extra_kimg=(0.016,)), two)
     assert list(ctx.stages) == ["merge", "extra/1"] and ctx.stages["extra/1"][0] is ctx.stages["merge"][-1]
 
 
@@ -166,7 +167,7 @@ def test_l2_keeps_the_student_nearer_to_the_root_the_stronger_it_is(two):
 
 def test_ewc_holds_mapping_synthesis_and_discriminator_apart(two):
     """A strong hold on one part leaves that part nearly where it was, and the others free."""
-    root, free = root_of(two), run("transfer", OneStageConfig(merge=SOME), two)[0]
+    root, free = root_of(two), run("transfer", TransferConfig(merge=SOME), two)[0]
     strong, weak = 1e4, 0.0
     options = {"mapping_strength": weak, "synthesis_strength": weak, "discriminator_strength": weak}
 

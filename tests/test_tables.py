@@ -5,7 +5,8 @@ import json
 import pytest
 
 from benchmarks import cells, tables, tables_figures, tables_report
-from benchmarks.tables_report import Known, best_of, gap, section
+from benchmarks.tables_known import Known, best_of, gap
+from benchmarks.tables_report import section
 from benchmarks.ways import AIDED, BASELINES, PER_CLASS, ROOT_KIMG, TITLES, ways
 from cocktail.methods.registry import METHODS, get
 

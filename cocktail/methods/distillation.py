@@ -22,7 +22,7 @@ from cocktail.warmstart import WarmStartConfig
 
 @dataclass(frozen=True)
 class DistillationConfig(OneStageConfig):
-    """`distill` has no meaning here: all classes follow their source."""
+    """All classes follow their source."""
 
     warm: WarmStartConfig = option(WarmStartConfig(), "fit to the sources' samples and their latents")
 

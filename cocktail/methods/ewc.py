@@ -1,17 +1,15 @@
 """EWC: TransferGAN, in which a weight that matters to the root is held the more."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
-
-from torch import Tensor, nn
 
 from cocktail.gan import Gan
 from cocktail.methods import onestage
 from cocktail.methods.fisher import fisher_information
-from cocktail.methods.onestage import OneStageConfig, inherited
+from cocktail.methods.onestage import OneStageConfig, pull
 from cocktail.methods.registry import Context, Teacher, method
 from cocktail.options import option
-from cocktail.training import Progress, Pull, Restraint
+from cocktail.training import Progress, Restraint
 
 MAPPING = "mapping."  # how the parameters of a mapping network begin
 
@@ -41,19 +39,12 @@ def ewc(teachers: list[Teacher], config: EwcConfig, ctx: Context) -> Generator[P
     def strength(name: str) -> float:
         return config.mapping_strength if name.startswith(MAPPING) else config.synthesis_strength
 
-    def pull(network: nn.Module, original: nn.Module | None, fisher: Mapping[str, Tensor], own: bool) -> Pull | None:
-        reference = {name: p.detach().clone() for name, p in network.named_parameters()}
-        weights = {
-            name: (strength(name) if own else config.discriminator_strength) * mask * fisher[name]
-            for name, mask in inherited(network, original).items()
-        }
-        return Pull(reference, weights) if weights else None
-
     def restrain(root: Gan) -> Restraint:
         found = fisher_information(root, teachers[0].names, config.fisher_samples, ctx.seed)
         return Restraint(
-            pull(root.generator, first.generator, found.generator, True),
-            pull(root.discriminator, first.discriminator, found.discriminator, False),
-        )
+            pull(root.generator, first.generator, lambda name: strength(name) * found.generator[name]),
+            pull(root.discriminator, first.discriminator,
+                 lambda name: config.discriminator_strength * found.discriminator[name]),
+        )  # fmt: skip
 
     return (yield from onestage.train(teachers, config, ctx, restrain=restrain))

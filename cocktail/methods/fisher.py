@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from cocktail.gan import Gan
 
@@ -26,32 +26,25 @@ def fisher_information(gan: Gan, classes: Sequence[str], samples: int, seed: int
     Squared gradients of softplus(-D(G(z))), one picture at a time (Li et al. 2020, "Few-shot Image Generation with
     Elastic Weight Consolidation", section 3). No other picture is needed.
     """
-    rng, networks = torch.Generator().manual_seed(seed), (gan.generator, gan.discriminator)
-    training = [[p.requires_grad for p in network.parameters()] for network in networks]
-    sums = [[torch.zeros_like(p) for p in network.parameters()] for network in networks]
-    for network in networks:
-        network.requires_grad_(True)
+    gan, rng = gan.copy(), torch.Generator().manual_seed(seed)
+    networks = (gan.generator.requires_grad_(True), gan.discriminator.requires_grad_(True))
+    parameters = [p for network in networks for p in network.parameters()]
+    sums = [torch.zeros_like(p) for p in parameters]
     for number in range(samples):
         z = torch.randn(1, gan.z_dim, generator=rng).to(gan.device)
         c = gan.one_hot(classes[number % len(classes)], 1) if gan.classes else None
         images = gan.generator.synthesize(gan.generator.map(z, c), "none")
         loss = F.softplus(-gan.discriminator(images, c)).sum()
-        parameters = [p for network in networks for p in network.parameters()]
-        gradients = iter(torch.autograd.grad(loss, parameters, allow_unused=True))
-        for total in sums:
-            for square, gradient in zip(total, gradients):
-                if gradient is not None:
-                    square += gradient.square() / samples
-    for network, flags in zip(networks, training, strict=True):
-        for parameter, flag in zip(network.parameters(), flags, strict=True):
-            parameter.requires_grad_(flag)
-    return Fisher(*(_scaled(network, total) for network, total in zip(networks, sums, strict=True)))
+        for total, gradient in zip(sums, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+            if gradient is not None:
+                total += gradient.square() / samples
+    found = iter(sums)
+    return Fisher(*(_scaled({name: next(found) for name, _ in n.named_parameters()}) for n in networks))
 
 
-def _scaled(network: nn.Module, sums: Sequence[Tensor]) -> dict[str, Tensor]:
-    mean = sum(s.sum() for s in sums) / sum(s.numel() for s in sums)
-    scale = mean.clamp_min(1e-30)
-    return {name: s / scale for (name, _), s in zip(network.named_parameters(), sums, strict=True)}
+def _scaled(sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    mean = sum(s.sum() for s in sums.values()) / sum(s.numel() for s in sums.values())
+    return {name: s / mean.clamp_min(1e-30) for name, s in sums.items()}
 
 
 @torch.no_grad()

@@ -3,14 +3,12 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from torch import nn
-
 from cocktail.gan import Gan
 from cocktail.methods import onestage
-from cocktail.methods.onestage import OneStageConfig, inherited
+from cocktail.methods.onestage import OneStageConfig, pull
 from cocktail.methods.registry import Context, Teacher, method
 from cocktail.options import option
-from cocktail.training import Progress, Pull, Restraint
+from cocktail.training import Progress, Restraint
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,10 @@ def l2(teachers: list[Teacher], config: L2Config, ctx: Context) -> Generator[Pro
     """What the root did not have, its new classes, is free."""
     first = teachers[0].root()
 
-    def pull(network: nn.Module, original: nn.Module | None, strength: float) -> Pull | None:
-        reference = {name: p.detach().clone() for name, p in network.named_parameters()}
-        weights = {name: strength * mask for name, mask in inherited(network, original).items()}
-        return Pull(reference, weights) if strength and weights else None
-
     def restrain(root: Gan) -> Restraint:
         return Restraint(
-            pull(root.generator, first.generator, config.generator_strength),
-            pull(root.discriminator, first.discriminator, config.discriminator_strength),
+            pull(root.generator, first.generator, lambda _: config.generator_strength),
+            pull(root.discriminator, first.discriminator, lambda _: config.discriminator_strength),
         )
 
     return (yield from onestage.train(teachers, config, ctx, restrain=restrain))

@@ -14,7 +14,7 @@ from cocktail.methods.presets import SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher
 from cocktail.options import check_options, option
 from cocktail.sources import ImageSource, MixtureSource
-from cocktail.training import FREE, Progress, Restraint, TrainConfig
+from cocktail.training import FREE, Anchors, Progress, Pull, Restraint, TrainConfig
 
 CLASS_PARTS = ("embed", "class_w")  # parameters that hold a row or column for each class
 
@@ -25,7 +25,6 @@ class OneStageConfig:
 
     merge: TrainConfig = option(TrainConfig(), "training on the samples of all sources")
     class_w_gain: float = option(0.0, "class embedding in W, of this gain; 0 = off", 0.0)
-    distill: bool = option(False, "the root's classes follow the root's own generator on shared z")
     extra_kimg: tuple[float, ...] = option((), "further training, each a stage of its own, in kimg", 0.0)
 
     def __post_init__(self) -> None:
@@ -61,20 +60,33 @@ def train(
     begin: Callable[[Gan], Gan] | None = None,
     restrain: Callable[[Gan], Restraint] | None = None,
     source: Callable[[Gan], ImageSource] | None = None,
+    anchor: Callable[[Gan], Anchors] | None = None,
 ) -> Generator[Progress, None, Gan]:
     """Trains the root with all classes on all sources.
 
     Each function is given the prepared root: `begin` makes the student of it (default: the root itself), `restrain`
-    what holds the student near it, `source` what it learns from (default: the samples of all teachers).
+    what holds the student near it, `source` what it learns from (default: the samples of all teachers), `anchor` the
+    generators that it follows on shared z.
     """
     root = prepare_root(teachers, config.class_w_gain, ctx)
     data = source(root) if source else MixtureSource([teacher.source(root.resolution) for teacher in teachers])
-    anchors = dict.fromkeys(teachers[0].names, root.generator) if config.distill else None
+    anchors = anchor(root) if anchor else None
     restraint = restrain(root) if restrain else FREE
     student = begin(root) if begin else root
     for stage in plan([t.names for t in teachers], config, ctx.seed):
         student = yield from ctx.stage(stage.name, student, data, stage.config, anchors, restraint)
     return student
+
+
+def pull(network: nn.Module, original: nn.Module | None, weight: Callable[[str], float | Tensor]) -> Pull | None:
+    """Holds what a network inherited from the original where it is now, each parameter with the weight of its name.
+
+    None where nothing was inherited, or every weight is 0.
+    """
+    weights = {name: weight(name) * mask for name, mask in inherited(network, original).items()}
+    weights = {name: value for name, value in weights.items() if value.any()}
+    reference = {name: p.detach().clone() for name, p in network.named_parameters() if name in weights}
+    return Pull(reference, weights) if weights else None
 
 
 def inherited(network: nn.Module, original: nn.Module | None) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ def scratch(teachers: list[Teacher], config: ScratchConfig, ctx: Context) -> Gen
     """Weights are new, drawn from the run's seed, but for those of the network that is kept (Grigoryev et al. 2022)."""
 
     def begin(root: Gan) -> Gan:
-        new = fresh(root, ctx.seed)
-        return replace(new, **({} if config.keep == "nothing" else {config.keep: getattr(root, config.keep)}))
+        kept = {} if config.keep == "nothing" else {config.keep: getattr(root, config.keep)}
+        return replace(fresh(root, ctx.seed), **kept)
 
     return (yield from onestage.train(teachers, config, ctx, begin=begin))

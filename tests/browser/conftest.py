@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,17 @@ class Visitor:
             self.page.locator("#tabs > .tab-wrapper .overflow-menu > button").click()
             self.page.locator(".overflow-dropdown button", has_text=name).click()
         return self
+
+    def pick(self, field: str, values: Sequence[str]) -> None:
+        """Picks these and nothing else in a field of several, by typing."""
+        self.page.locator(f"{field} .remove-all").click()
+        box = self.page.locator(f"{field} input")
+        for value in values:
+            box.fill(value)
+            box.press("Enter")
+        self.page.wait_for_function("([field, n]) => document.querySelectorAll(field + ' .token').length === n",
+                                    arg=[field, len(values)])  # fmt: skip
+        box.press("Escape")
 
     def shelve(self, *places: int) -> None:
         """Puts pictures of the Sample tab on the shelf, which was empty."""

@@ -61,15 +61,10 @@ def arrive(visitor):
 
 def choose(visitor, values, count):
     """Picks these folders and nothing else, by typing, and waits for so many pictures."""
-    page = visitor.page
-    page.locator("#compare-picks .remove-all").click()
-    box = page.locator("#compare-picks input")
-    for value in values:
-        box.fill(value)
-        box.press("Enter")
-    expect(page.locator("#compare-picks .token")).to_have_count(len(values))
-    box.press("Escape")
-    expect(page.locator("#compare .compare-head h3")).to_have_text([value.rsplit("/", 1)[-1] for value in values])
+    visitor.pick("#compare-picks", values)
+    expect(visitor.page.locator("#compare .compare-head h3")).to_have_text(
+        [value.rsplit("/", 1)[-1] for value in values]
+    )
     visitor.filled("#compare", count)
 
 

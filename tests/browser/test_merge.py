@@ -36,15 +36,10 @@ def form(visit):
 
 
 def choose(visitor, refs):
-    page = visitor.page
-    page.locator("#merge-sources .remove-all").click()
-    box = page.locator("#merge-sources input")
-    for ref in refs:
-        box.fill(ref)
-        box.press("Enter")
-    expect(page.locator("#merge-sources .token")).to_have_count(len(refs))
-    box.press("Escape")
-    expect(page.locator("#merge-names textarea")).to_have_value(", ".join(ref.rsplit("/", 1)[-1] for ref in refs))
+    visitor.pick("#merge-sources", refs)
+    expect(visitor.page.locator("#merge-names textarea")).to_have_value(
+        ", ".join(ref.rsplit("/", 1)[-1] for ref in refs)
+    )
 
 
 def budget(visitor, **kimg):

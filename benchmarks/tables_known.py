@@ -1,0 +1,89 @@
+"""What the tables know: the records by union and way, their means, gaps and Markdown."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+UNIONS = (("cat", "face"), ("cat", "dog"), ("face", "car"), ("cat", "face", "dog"), ("cat", "face", "dog", "car"))
+NOT_RUN = "-"
+
+
+@dataclass(frozen=True)
+class Known:
+    """All records, and how a table asks for them."""
+
+    records: Mapping[str, dict]
+
+    def cells(self, classes: Sequence[str], way: str, resolution: int = 32, shares: str = "") -> list[dict]:
+        """The records of a union by a way, one for each seed that was run."""
+        start = f"{shares or '+'.join(classes)} {resolution} {way} seed "
+        return [record for name, record in self.records.items() if name.startswith(start)]
+
+    def merges(self) -> list[dict]:
+        return [record for record in self.records.values() if "way" in record]
+
+    def values(self, classes: Sequence[str], way: str, get: Callable[[dict], float], **of: object) -> list[float]:
+        return [get(record) for record in self.cells(classes, way, **of)]
+
+    def mean(self, classes: Sequence[str], way: str, get: Callable[[dict], float]) -> float | None:
+        found = self.values(classes, way, get)
+        return statistics.mean(found) if found else None
+
+
+def union_score(record: dict) -> float:
+    """Frechet distance of all classes together to drawings."""
+    return record["drawings"]["all"]["frechet"]
+
+
+def source_score(record: dict) -> float:
+    """The same to samples of the sources."""
+    return record["sources"]["all"]
+
+
+def class_score(name: str) -> Callable[[dict], float]:
+    return lambda record: record["drawings"][name]["frechet"]
+
+
+def best_of(known: Known, union: Sequence[str], ways: Sequence[str]) -> tuple[str, float] | None:
+    """The way with the lowest mean score, and that score."""
+    means = {way: known.mean(union, way, union_score) for way in ways}
+    found = {way: value for way, value in means.items() if value is not None}
+    return min(found.items(), key=lambda item: item[1]) if found else None
+
+
+def gap(known: Known, union: Sequence[str], baselines: Sequence[str], way: str = "ours") -> float | None:
+    """(best baseline - way) / (best baseline - upper bound), in percent; None where something was not run."""
+    best, mine, upper = (
+        best_of(known, union, baselines),
+        known.mean(union, way, union_score),
+        known.mean(union, "upper", union_score),
+    )
+    if best is None or mine is None or upper is None or best[1] <= upper:
+        return None
+    return 100 * (best[1] - mine) / (best[1] - upper)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; rows and columns of which nothing was run are left out, "" where nothing is left."""
+    rows = [row for row in rows if any(cell not in ("", NOT_RUN) for cell in row[1:])]
+    kept = [i for i in range(len(header)) if i == 0 or any(row[i] != NOT_RUN for row in rows)]
+    if not rows:
+        return ""
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join("| " + " | ".join(line[i] for i in kept) + " |" for line in lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean, and standard deviation and number where there are several."""
+    if not values:
+        return NOT_RUN
+    text = f"{statistics.mean(values):.2f}"
+    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.2f} ({len(values)})"
+
+
+def percent(share: float | None) -> str:
+    return NOT_RUN if share is None else f"{share:.0f} %"
+
+
+def number(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else "-" if value is None else str(value)
