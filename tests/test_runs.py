@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from cocktail import checkpoints, runs
 from cocktail.errors import CocktailError
+from cocktail.methods import alignment
 from cocktail.methods.cocktail import CocktailConfig
 from cocktail.recipe import Recipe, Source
 from cocktail.runs import context
@@ -131,6 +132,21 @@ def test_a_note_is_logged_once_however_often_a_run_is_resumed(recipe, uninterrup
     notes = [(e["note"], e["value"]) for e in log(folder) if "note" in e]
     assert len(notes) == 2 and notes == [(e["note"], e["value"]) for e in log(uninterrupted) if "note" in e]
     assert dict(notes) == checkpoints.load(folder).card["notes"]
+
+
+def test_a_note_made_beyond_what_was_saved_is_taken_back_with_the_lines_around_it(recipe, tmp_path, monkeypatch):
+    """A fit records how well its latents are aligned after its first snapshot and before its first step."""
+    monkeypatch.setattr(alignment, "SAMPLES", 64)
+    warm = WarmStartConfig(stage_kimg=(0.024,), batch=4, ema_kimg=0.01)
+    aligned = replace(recipe, config=CocktailConfig(STAGE, STAGE, align=True, warm=warm))
+    untouched, folder = tmp_path / "untouched", tmp_path / "run"
+    list(runs.execute(aligned, untouched, report_images=1))
+    monkeypatch.setattr(context, "SAVE_SEC", 1e9)
+    assert interrupt(aligned, folder, STEPS + 1)[-1].stage == "distill"
+    assert [entry["note"] for entry in log(folder) if "note" in entry][-1] == "alignment/dog"
+    resume(aligned, folder)
+    assert told(folder) == told(untouched)
+    assert checkpoints.load(folder).card["notes"] == checkpoints.load(untouched).card["notes"]
 
 
 def test_a_line_of_the_log_that_was_cut_off_is_no_obstacle(recipe, tmp_path):

@@ -92,8 +92,7 @@ class RunContext:
         self.run, self.seed, self.stop, self.watch, self.report_images = run, seed, stop, watch, report_images
         self.images_seen = 0
         run.trim_log()
-        # Notes of finished stages, which are not made again, come from the log.
-        self.notes = {entry["note"]: entry["value"] for entry in run.entries() if "note" in entry}
+        self.notes = _noted(run.entries())  # those of finished stages are not made again
         run.log(session=time.strftime("%Y-%m-%d %H:%M:%S"))
 
     def record(self, name: str, value: float | str) -> None:
@@ -164,16 +163,21 @@ class RunContext:
                 self._save(sitting, progress.state)
 
     def _sitting(self, stage: _Stage, state: State | None) -> _Sitting:
-        """Takes a stage up where its state was saved: what the log says beyond that will be said again."""
-        images = state.images if state else -1
+        """Takes a stage up where its state was saved: what the log says beyond that, notes too, will be said again."""
+        images, beyond = state.images if state else -1, False
 
         def repeated(entry: dict) -> bool:
+            nonlocal beyond
             # Of a stage that is not finished the last snapshot was one too many, though the state may be the last one.
             last = "scores" in entry and entry["images"] >= stage.images
-            return entry.get("stage") == stage.name and (entry["images"] > images or last)
+            again = entry.get("stage") == stage.name and (entry["images"] > images or last)
+            beyond |= again
+            return again or (beyond and "note" in entry)
 
         self.run.trim_log(repeated)
-        return _Sitting(stage, parallel.current().same(self.run.entries()), images)
+        entries = parallel.current().same(self.run.entries())
+        self.notes = _noted(entries)
+        return _Sitting(stage, entries, images)
 
     def _keep(self, sitting: _Sitting, progress: Progress) -> None:
         """What is logged, saved, measured and shown after a step.
@@ -233,6 +237,10 @@ class RunContext:
             saving.save(self.run, sitting.stage.described, state)
             publish(state.student(), self.run.latest)
         sitting.saved(state.images)
+
+
+def _noted(entries: list[dict]) -> dict[str, float | str]:
+    return {entry["note"]: entry["value"] for entry in entries if "note" in entry}
 
 
 def peak_memory(device: torch.device) -> int:
