@@ -7,11 +7,18 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c con
 app: .venv/.installed
 	.venv/bin/python app.py
 
+# Files are shared out among the cores; those that watch the page in a browser come alone, since they watch the clock.
+PYTEST = .venv/bin/python -m pytest
+SPREAD = -n logical --maxprocesses 4 --dist loadfile
+# Of the files that ARGS names there may be none in one of the two.
+NONE = $(if $(ARGS),|| test $$? -eq 5)
+
 test: .venv/.installed-dev
-	.venv/bin/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow and not browser" $(SPREAD) $(ARGS) $(NONE)
+	$(PYTEST) -m "not slow and browser" $(ARGS) $(NONE)
 
 test-slow: .venv/.installed-dev
-	.venv/bin/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(SPREAD) $(ARGS)
 
 lint: .venv/.installed-dev
 	.venv/bin/python -m ruff check .

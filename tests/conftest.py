@@ -3,9 +3,13 @@
 import os
 
 import pytest
-import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test asks the real Hub
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # and before torch is: workers share the cores
+    threads = max(1, len(os.sched_getaffinity(0)) // int(workers)) if hasattr(os, "sched_getaffinity") else 1
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+
+import torch
 
 from cocktail import checkpoints
 from cocktail.gan import Gan, new_gan

@@ -57,6 +57,17 @@ def doubles():
         torch.set_default_dtype(torch.float32)
 
 
+@contextlib.contextmanager
+def short_search():
+    """Latents are aligned by few samples."""
+    before = alignment.SAMPLES, visible.PROBES
+    alignment.SAMPLES, visible.PROBES = 100, 4
+    try:
+        yield
+    finally:
+        alignment.SAMPLES, visible.PROBES = before
+
+
 def load(folder, name):
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
@@ -71,7 +82,6 @@ def stage(case, folder):
     student, cat, dog = (load(folder, name) for name in ("student", "cat", "dog"))
     sources = [GanSource(cat, names=("cat",)), GanSource(dog, names=("dog",))]
     if case in ("fit", "contrasts", "pairs"):
-        alignment.SAMPLES, visible.PROBES = 100, 4
         return student, AlignedSource(sources, [student, student], Notes()), {}
     if case == "growing":
         return student, DomainSource(("cat", "dog"), 16, pool=16, z_dim=student.z_dim, contrasts=("yaw",)), {}
@@ -102,6 +112,7 @@ def finish(steps):
     return {"reports": reports, "saved": saved, "state": progress.state.state_dict()}
 
 
+@short_search()
 def perform(mode, folder, cases=tuple(CASES)):
     """All cases in float32 and float64; "resume": in float32, from what the main process of "whole" had saved."""
     if mode == "resume":

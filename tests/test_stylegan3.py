@@ -496,7 +496,7 @@ def not_finite(name, state):
     ({"mapping_kwargs": 3}, None, ("G_ema",), "no table"),
     ({}, layers_differ, ("G_ema",), "different conv_clamp"), ({}, a_layer_lacks, ("G_ema",), "up_filter"),
     ({}, not_finite, ("G_ema",), "NaN"),
-], ids=str)  # fmt: skip
+], ids=lambda given: getattr(given, "__name__", str(given)))  # fmt: skip
 def test_a_file_that_our_network_cannot_hold_is_refused_with_the_reason(tmp_path, given, change, keys, words):
     with pytest.raises(CocktailError, match=words):
         checkpoints.load(pickled(tmp_path / "a.pkl", small_gan(), change, given, keys))
