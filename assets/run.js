@@ -61,10 +61,11 @@ function strip(run) {
   const side = beside(run, last());
   const pair = make("div", side ? "strip-pair paired" : "strip-pair", figure);
   pair.classList.toggle("compared", Boolean(props.value.other));
-  make("img", "", pair).width = 512;
+  // What the pictures are is said before they have come.
+  Object.assign(make("img", "", pair), { width: 512, alt: "Samples: " + run.frames[last()].caption });
   if (side) {
     const box = make("div", "strip-beside", pair);
-    make("img", "", box).alt = "";
+    make("img", "", box).alt = "Samples: " + side.words;
     make("span", "", box);
   }
   const bar = make("div", "strip-bar", figure);
