@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks import transfer
+from benchmarks import transfer, variants
 from cocktail import checkpoints
 from cocktail.domains.oracle import Reading
 from cocktail.gan import Gan, latents
@@ -37,7 +37,7 @@ def scores(gan: Gan, read: OracleFeatures) -> dict[str, dict[str, float]]:
     rows = {name: _row(seen[name]["features"], drawn[name]["features"]) for name in gan.classes}
     for name in gan.classes:
         rows[name] |= {
-            "accuracy": class_accuracy(seen[name]["logits"], read.classes.index(name)),
+            "accuracy": class_accuracy(seen[name]["logits"], read.classes.index(variants.domain(name))),
             "yaw": (seen[name]["yaw"].std() / drawn[name]["yaw"].std()).item(),
         }
     halves = [part for name in gan.classes for part in drawn[name]["features"].chunk(2)]
@@ -83,14 +83,15 @@ def samples(source: ImageSource, name: str, n: int, read: OracleFeatures, seed: 
     rng, parts = torch.Generator().manual_seed(seed), []
     for start in range(0, n, BATCH):
         labels = torch.zeros(min(BATCH, n - start), dtype=torch.long)
-        img = to_uint8(source.sample_class(labels, rng))
-        reading: Reading = read.read(img, name)
+        img = variants.as_domain(to_uint8(source.sample_class(labels, rng)), name)
+        reading: Reading = read.read(img, variants.domain(name))
         parts.append({"features": read(img), "logits": reading.class_logits, "yaw": reading.factors["yaw"]})
     return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
 
 def drawings(name: str, resolution: int, read: OracleFeatures) -> dict[str, Tensor]:
-    """`samples` of 2 SAMPLES drawings, kept on the disk."""
+    """`samples` of 2 SAMPLES drawings, kept on the disk; a variant's are those of its domain."""
+    name = variants.domain(name)
     path = CACHE / f"{name}-{resolution}.pt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,24 +102,25 @@ def drawings(name: str, resolution: int, read: OracleFeatures) -> dict[str, Tens
 
 @torch.no_grad()
 def yaw_transfer(gan: Gan, read: OracleFeatures) -> dict[str, dict[str, float]]:
-    """The yaw direction fitted on the root's class alone, measured on every class.
+    """The yaw direction fitted on the root's class alone, measured on every class but variants.
 
     slope: yaw per sigma; correlation: of yaw and strength within a picture; random, largest: mean and largest size of
     the slopes of 20 random directions.
     """
     first, layers = gan.classes[0], (0, gan.num_ws - 1)
+    names = [name for name in gan.classes if not variants.is_variant(name)]
 
     def codes(name: str, seeds: Sequence[int]) -> Tensor:
         return gan.generator.map(latents(seeds, gan.z_dim), gan.one_hot(name, len(seeds)))
 
-    known = {name: codes(name, FIT_SEEDS) for name in gan.classes}
+    known = {name: codes(name, FIT_SEEDS) for name in names}
     yaw = transfer.readings(gan, known[first], first, read).factors["yaw"]
     labels, index = extremes(yaw, PER_SIDE)
     ws = {name: rows[:, 0] for name, rows in known.items()}
     random = torch.randn(transfer.CONTROLS, gan.w_dim, generator=torch.Generator().manual_seed(0))
     units = [fit(ws[first][index], labels).vector, *(random / random.norm(dim=1, keepdim=True))]
     directions, found = [transfer.Found(unit, spread(ws, unit)) for unit in units], {}
-    for name in gan.classes:
+    for name in names:
         tests = codes(name, TEST_SEEDS)
         own, *others = (transfer.response(gan, tests, name, direction, layers, read) for direction in directions)
         slopes = [abs(other.slope) for other in others]

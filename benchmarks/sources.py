@@ -10,9 +10,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import variants
 from benchmarks.bundle import CONTRAST_WEIGHT, CONTRASTS, DISCRIMINATOR, GENERATOR
 from benchmarks.training import SOURCE, follow
-from cocktail import domains, runs
+from cocktail import checkpoints, domains, runs
 from cocktail.gan import new_gan
 from cocktail.sources import DomainSource
 from cocktail.warmstart import WarmStartConfig
@@ -25,17 +26,20 @@ BUNDLED = 64
 
 def ref(name: str, resolution: int, share: float = 1.0) -> str:
     """Where the source of a domain is; `share` of the usual training, for sources of unequal quality."""
-    if resolution == BUNDLED and share == 1.0:
+    if resolution == BUNDLED and share == 1.0 and not variants.is_variant(name):
         return f"bundled/{name}"
     suffix = "" if share == 1.0 else f"-{share:g}"
     return str(WORK / f"{name}-{resolution}{suffix}" / "result")
 
 
 def make(name: str, resolution: int, share: float = 1.0) -> str:
-    """Trains the source of a domain where it is not there yet; gives its reference."""
+    """Trains the source of a domain, or swaps that of a variant, where it is not there yet; gives its reference."""
     where = Path(ref(name, resolution, share))
-    if resolution == BUNDLED or where.is_dir():
+    if where.is_dir() or (resolution == BUNDLED and not variants.is_variant(name)):
         return str(where)
+    if variants.is_variant(name):
+        plain = checkpoints.load(make(variants.domain(name), resolution, share))
+        return str(checkpoints.save(variants.swapped(plain), where))
     channels = GENERATOR["channels"][: resolution.bit_length() - 2]  # one for each of 4, 8, ... px
     generator = GENERATOR | {"img_resolution": resolution, "channels": channels}
     discriminator = DISCRIMINATOR | {

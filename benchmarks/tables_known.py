@@ -4,7 +4,10 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.variants import variant
+
 UNIONS = (("cat", "face"), ("cat", "dog"), ("face", "car"), ("cat", "face", "dog"), ("cat", "face", "dog", "car"))
+MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 NOT_RUN = "-"
 
 
@@ -42,6 +45,11 @@ def source_score(record: dict) -> float:
 
 def class_score(name: str) -> Callable[[dict], float]:
     return lambda record: record["drawings"][name]["frechet"]
+
+
+def mean_score(record: dict) -> float:
+    """The mean of the classes' scores: over all together, a domain mixed up with its variant would not show."""
+    return statistics.mean(record["drawings"][name]["frechet"] for name in record["classes"])
 
 
 def best_of(known: Known, union: Sequence[str], ways: Sequence[str]) -> tuple[str, float] | None:

@@ -4,12 +4,14 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from benchmarks.tables_known import (
+    MANY,
     NOT_RUN,
     UNIONS,
     Known,
     best_of,
     class_score,
     gap,
+    mean_score,
     number,
     percent,
     source_score,
@@ -27,7 +29,7 @@ def section(records: Mapping[str, dict]) -> str:
     """The part of docs/RESULTS.md."""
     known = Known(records)
     chapters = (_main, _gaps, _counted, _budgets, _ablation, _rates, _space, _classes, _distances, _roots, _company,
-                _others)  # fmt: skip
+                _many, _others)  # fmt: skip
     parts = [part for chapter in chapters for part in _with_tables(list(chapter(known)))]
     return "\n\n".join([*_introduction(known), *parts, *_pictures(known)]) + "\n"
 
@@ -271,6 +273,20 @@ def _company(known: Known) -> Iterator[str]:
         return
     yield "### The cat in growing company (table 6)"
     yield table(["cat's score against drawings", *(TITLES[way] for way in ways)], rows)
+
+
+def _many(known: Known) -> Iterator[str]:
+    ways = ("transfer", "plain", "ours")
+    rows = [[f"{count} sources", *(spread(known.values(MANY[:count], way, mean_score)) for way in ways)]
+            for count in (4, 5, 6, 7)]  # fmt: skip
+    if all(cell == NOT_RUN for row in rows[1:] for cell in row[1:]):
+        return
+    yield "### Many sources (tables 7 and 8)"
+    yield (
+        "From the fifth on, variants: cats, faces and dogs with red and blue swapped (`benchmarks/variants.py`). Mean "
+        "of the classes' scores; the budget for each class stays."
+    )
+    yield table(["score against drawings, mean of the classes", *(TITLES[way] for way in ways)], rows)
 
 
 def _others(known: Known) -> Iterator[str]:

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+import torch
 
-from benchmarks import cells, tables, tables_figures, tables_report
+from benchmarks import cells, sources, tables, tables_figures, tables_report, variants
 from benchmarks.tables_known import Known, best_of, gap
 from benchmarks.tables_report import section
 from benchmarks.ways import AIDED, BASELINES, PER_CLASS, ROOT_KIMG, TITLES, ways
+from cocktail import checkpoints
 from cocktail.methods.registry import METHODS, get
 
 PAIR = ("cat", "face")
@@ -122,3 +124,24 @@ def test_what_is_known_is_not_run_again(tmp_path, monkeypatch):
 
 def test_the_committed_figures_make_the_page():
     assert tables_report.section(cells.results()).startswith("## Against the baselines")
+
+
+def test_a_variant_draws_and_judges_with_red_and_blue_swapped(tiny):
+    gan = tiny(("cat", "dog"))
+    other, img = variants.swapped(gan), gan.sample(range(4), "cat")
+    assert torch.equal(other.sample(range(4), "cat"), variants.as_domain(img, "blue-cat"))
+    assert not torch.equal(img, img.flip(1))
+    c = gan.one_hot("cat", 4)
+    assert torch.allclose(other.discriminator(img.flip(1), c), gan.discriminator(img, c), atol=1e-5)
+    assert torch.equal(gan.sample(range(4), "cat"), img), "the model itself stays"
+    assert variants.domain("blue-cat") == "cat" == variants.domain("cat") and not variants.is_variant("cat")
+
+
+def test_the_source_of_a_variant_is_made_from_that_of_its_domain(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "WORK", tmp_path)
+    gan = tiny()
+    checkpoints.save(gan, tmp_path / "cat-32" / "result")
+    ref = sources.make("blue-cat", 32)
+    assert ref == sources.ref("blue-cat", 32) == str(tmp_path / "blue-cat-32" / "result")
+    assert torch.equal(checkpoints.load(ref).sample(range(2)), gan.sample(range(2)).flip(1))
+    assert sources.ref("cat", 64) == "bundled/cat" and sources.ref("blue-cat", 64) != "bundled/blue-cat"
