@@ -170,11 +170,7 @@ def curves(status: Status, every: bool) -> dict[str, Curve]:
     Images are those of the stages that train this model, or, with `every`, those of the rooting stages before it too.
     A class that a stage does not train has no point there. {} where nothing was measured yet.
     """
-    starts, shown = {}, 0 if not every else sum(s.total for s in status.stages if s.name.startswith(ROOTING))
-    for stage in status.stages:
-        if not stage.name.startswith(ROOTING):
-            starts[stage.name] = shown
-            shown += stage.total
+    starts = starts_of(status, every)
     points: dict[str, dict[int, float]] = {}
     for snapshot in status.snapshots:
         for name, scores in snapshot.scores.items() if snapshot.stage in starts else ():
@@ -182,6 +178,16 @@ def curves(status: Status, every: bool) -> dict[str, Curve]:
             points.setdefault(name, {})[starts[snapshot.stage] + snapshot.images] = float(scores["frechet"])
     found = {name: Curve(tuple(sorted(own.items())), status.floors.get(name)) for name, own in points.items()}
     return found if len(found) < 2 else {"mean": _mean(list(found.values())), **found}
+
+
+def starts_of(status: Status, every: bool) -> dict[str, int]:
+    """The images shown before each stage that trains the model that comes out; `every`: as of `curves`."""
+    starts, shown = {}, 0 if not every else sum(s.total for s in status.stages if s.name.startswith(ROOTING))
+    for stage in status.stages:
+        if not stage.name.startswith(ROOTING):
+            starts[stage.name] = shown
+            shown += stage.total
+    return starts
 
 
 def _mean(single: Sequence[Curve]) -> Curve:

@@ -4,6 +4,7 @@ may see what."""
 import base64
 import csv
 import io
+import itertools
 import json
 import shutil
 import zipfile
@@ -22,9 +23,10 @@ from cocktail.errors import CocktailError
 from cocktail.images import to_pil
 from cocktail.methods.cocktail import CocktailConfig
 from cocktail.metrics import DrawnDomains, OracleFeatures, PixelFeatures, evaluate
+from cocktail.metrics.perceptual import FEATURES
 from cocktail.recipe import Recipe
 from cocktail.training import TrainConfig
-from editing import comparison
+from editing import comparison, movement
 from editing.comparison import Value
 from editing.comparison_figure import recipes_in
 from editing.latents import render
@@ -33,6 +35,7 @@ from ui import (
     access,
     compare_actions,
     compare_charts,
+    compare_movement,
     compare_picks,
     compare_pictures,
     compare_references,
@@ -398,6 +401,58 @@ def test_models_alone_have_no_curves_and_are_told_where_to_find_some(models, ref
     assert "belong to runs" in compare_charts.curve_words(found, {})
 
 
+class Brightness:
+    """How much brighter one picture is than the other, on average."""
+
+    name = "brightness"
+
+    def __call__(self, first, second):
+        return (first - second).mean(dim=(1, 2, 3)).abs()
+
+
+def picture_of(folder, brightness, side=16):
+    """The samples of a snapshot of two classes in one grey."""
+    value = round(255 * brightness)
+    PIL.Image.new("RGB", (8 * (side + 2) - 2, 2 * (side + 2) - 2), (value,) * 3).save(folder)
+
+
+def test_movement_is_between_consecutive_snapshots_of_the_model_that_comes_out(models, refs, home, tmp_path):
+    status = sides(models, refs, str(home / "first"))[0].status
+    assert {one.stage for one in status.snapshots} == {"root/dog", "merge"}
+    own = [one for one in status.snapshots if one.stage == "merge"]
+    for number, one in enumerate(status.snapshots):
+        path = tmp_path / f"{number}.png"
+        picture_of(path, 0.0 if one.stage != "merge" else 0.2 if one.images == 0 else 0.2 + one.images / 100)
+        status = replace(status, snapshots=tuple(replace(s, picture=path) if s is one else s for s in status.snapshots))
+    found = movement.moves(status, Brightness())
+    assert [at for at, _ in found] == [one.images for one in own[1:]] and own[0].images == 0
+    gaps = [(b.images - a.images) / 100 for a, b in itertools.pairwise(own)]
+    assert [distance for _, distance in found] == pytest.approx([2 * gap for gap in gaps], abs=0.01)
+    assert [at for at, _ in movement.moves(status, Brightness(), every=True)] == [24 + at for at, _ in found]
+    lost = [replace(one, picture=None) if one is status.snapshots[-1] else one for one in status.snapshots]
+    assert movement.moves(replace(status, snapshots=tuple(lost)), Brightness()) == found[:-1]
+    picture_of(status.snapshots[-1].picture, 1.0, side=32)  # it grew
+    assert movement.moves(status, Brightness()) == found[:-1]
+    status.snapshots[-1].picture.write_bytes(b"no picture")
+    assert movement.moves(status, Brightness()) == found[:-1]
+
+
+def test_runs_of_one_size_are_judged_by_one_model_and_models_are_named(models, refs, home, monkeypatch):
+    monkeypatch.setattr("cocktail.metrics.lpips.missing", lambda: "weights are missing")
+    found = sides(models, refs, str(home / "first"), "pets", str(home / "second"))
+    *states, (words, moved) = compare_movement.movement(found, False)
+    assert [words for words, _ in states] == ["Comparing the samples of first, 1 of 2.",
+                                              "Comparing the samples of second, 2 of 2."]  # fmt: skip
+    assert words.startswith("How far") and FEATURES in words and "No run, or too few snapshots: pets." in words
+    assert "own model" not in words
+    assert moved[0].moves == moved[1].moves, "the second run's pictures are copies, and the judge is the same"
+    assert all(distance > 0 for _, distance in moved[0].moves)
+    first, second = compare_movement.figure(moved).data
+    assert first.name == "first" and list(first.y) == [distance for _, distance in moved[0].moves]
+    assert compare_movement.lines(moved, True)[0] == ["first", "all stages", *moved[0].moves[0], FEATURES]
+    assert compare_movement.figure([replace(one, moves=()) for one in moved]) is None
+
+
 def test_weights_are_compared_where_the_architecture_is_the_same(models, refs, home):
     found = sides(models, refs, str(home / "first"), str(home / "second"), "odd", "zoo")
     distances = compare_charts.distances(found, found[0])
@@ -414,10 +469,12 @@ def test_weights_are_compared_where_the_architecture_is_the_same(models, refs, h
 def test_the_tables_are_a_zip_of_csv_files(models, refs, home):
     found = sides(models, refs, str(home / "first"), str(home / "second"))
     row = scored("first", {"cat": {"frechet": Value(1.0, (0.5, 1.5)), "recall": Value(0.25)}}, n=16)
-    data = compare_actions.tables(found, None, Table((row,), "pixels", "drawings", True))
+    moved = [["first", "merging", 24, 0.5, "LPIPS"]]
+    data = compare_actions.tables(found, None, Table((row,), "pixels", "drawings", True), moved)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         read_in = {name: list(csv.DictReader(io.StringIO(archive.read(name).decode()))) for name in archive.namelist()}
-    assert list(read_in) == ["scores.csv", "curves.csv", "convergence.csv", "distances.csv"]
+    assert list(read_in) == ["scores.csv", "curves.csv", "convergence.csv", "movement.csv", "distances.csv"]
+    assert read_in["movement.csv"][0]["distance from the snapshot before"] == "0.5"
     assert read_in["scores.csv"][0] == {
         "model": "first", "class": "cat", "score": "frechet", "value": "1.0", "low": "0.5", "high": "1.5",
         "samples": "16", "origin": "measured", "features": "pixels", "against": "drawings"}  # fmt: skip
@@ -440,7 +497,7 @@ def test_tables_of_nothing_are_refused(models, refs):
 
 
 def handlers(page_models):
-    names = ("arrive", "show", "redraw", "measured", "figured", "tabled", "counted_again", "weighed_again")
+    names = ("arrive", "show", "redraw", "measured", "moved", "figured", "tabled", "counted_again", "weighed_again")
     found = {}
     for fn in ui.build(page_models).fns.values():
         if fn.name in names and fn.fn.__wrapped__.__module__ == "ui.compare_actions":
@@ -470,8 +527,8 @@ def test_a_stranger_on_a_public_page_names_no_paths_and_sees_no_runs(stranger, r
         calls = {
             "show": (now, values, ALL, "0", 1.0, None, "merge", None, []), "redraw": (now, values, ALL, "1", 1.0, []),
             "measured": (values, "drawn", "auto", 200, []), "figured": (values, ALL, "0", 1.0, []),
-            "tabled": (values, None, None, []), "counted_again": (values, "all", []),
-            "weighed_again": (values, None, []),
+            "tabled": (values, None, None, [], []), "counted_again": (values, "all", []),
+            "weighed_again": (values, None, []), "moved": (values, "merge", []),
         }  # fmt: skip
         for name, given in calls.items():
             with pytest.raises(gr.Error, match="not one of the models"):

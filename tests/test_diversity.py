@@ -5,7 +5,14 @@ import torch
 from sklearn.metrics import pairwise_distances
 
 from cocktail.errors import CocktailError
-from cocktail.metrics import distances, feature_diversity, picture_distance, picture_diversity, snapshot_distances
+from cocktail.metrics import (
+    distances,
+    diversity,
+    feature_diversity,
+    picture_distance,
+    picture_diversity,
+    snapshot_distances,
+)
 from cocktail.metrics.perceptual import FEATURES, PIXELS
 from tests.grey import grey
 
@@ -47,24 +54,19 @@ def test_picture_diversity_compares_each_picture_once():
         picture_diversity(Brightness(), img[:1])
 
 
-def test_snapshots_are_compared_one_after_the_other_on_the_same_latents():
-    snapshots = [grey(at, 0.05) for at in (0.0, 0.1, 0.4)]
-    assert snapshot_distances(snapshots, Brightness()) == pytest.approx([0.1, 0.3], abs=1e-6)
-    assert snapshot_distances([snapshots[0]] * 2, picture_distance(snapshots[0]), n=3) == [0]
-
-
-def test_snapshots_of_a_class(tiny):
-    first, second = tiny(("cat", "dog"), seed=1), tiny(("cat", "dog"), seed=2)
-    distance = picture_distance(second)
-    cat, dog = (snapshot_distances([first, second], distance, label, n=4)[0] for label in ("cat", "dog"))
-    assert cat > 0 and dog > 0 and cat != dog
-    assert cat == snapshot_distances([first, second], distance, "cat", n=4)[0]
+def test_snapshots_are_compared_one_after_the_other_picture_by_picture(monkeypatch):
+    snapshots = [torch.full((5, 3, 8, 8), at) for at in (0.0, 0.1, 0.4)]
+    snapshots[2][0] = 0.1  # the first picture stays as it is
+    assert snapshot_distances(snapshots, Brightness()) == pytest.approx([0.1, 0.3 * 4 / 5], abs=1e-6)
+    assert snapshot_distances([snapshots[2]] * 2, picture_distance(grey(0, 1))) == [0]
+    monkeypatch.setattr(diversity, "AT_ONCE", 2)
+    assert snapshot_distances(snapshots, Brightness()) == pytest.approx([0.1, 0.3 * 4 / 5], abs=1e-6)
 
 
 @pytest.mark.parametrize("number, n", [(1, 4), (2, 0)])
 def test_what_makes_no_comparison_is_refused(number, n):
-    with pytest.raises(CocktailError, match="expected two snapshots or more"):
-        snapshot_distances([grey(0, 1)] * number, Brightness(), n=n)
+    with pytest.raises(CocktailError, match="expected two or more"):
+        snapshot_distances([torch.zeros(n, 3, 8, 8)] * number, Brightness())
 
 
 def test_a_distance_of_pictures_is_named_for_what_it_is(tiny, monkeypatch):

@@ -736,7 +736,7 @@ def test_every_event_but_sampling_is_private(models):
             beside.setdefault(event.concurrency_id, set()).add(event.name)
     assert beside.pop(invert.LONG) == {"arrive", "arrived", "invert", "train"}, "work of many seconds"
     assert beside.pop(merge.LONG) == {"recommended", "checked"}, "what is measured, one at a time"
-    assert beside.pop(compare_actions.LONG) == {"measured"}, "minutes, while drawing goes on"
+    assert beside.pop(compare_actions.LONG) == {"measured", "moved"}, "minutes, while drawing goes on"
     # The others read folders and texts, and run no model.
     assert {name for names in beside.values() for name in names} == {
         "<lambda>", "acted", "again", "arrive", "branched", "budget", "cancelled", "choose", "cleared", "compose",

@@ -27,7 +27,7 @@ def build(page: base.Page) -> None:
             parts |= _controls(page.models)
         with gr.Column(elem_classes="below", min_width=280):
             parts |= _below()
-    parts |= {"shown": gr.State(Shown()), "scored": gr.State(None), "refs": gr.State([]),
+    parts |= {"shown": gr.State(Shown()), "scored": gr.State(None), "moves": gr.State([]), "refs": gr.State([]),
               "kept": gr.BrowserState([], storage_key="cocktail-compare")}  # fmt: skip
     compare_actions.connect(page, models, parts)
     # Pictures on the shelf come from the models that this visitor compares, which the server alone knows.
@@ -84,6 +84,9 @@ def _below() -> dict:
     parts["curve_words"] = _words("compare-curve-words")
     parts["curves"] = gr.Plot(visible=False, show_label=False, elem_id="compare-curves", container=False)
     parts["curve_table"] = gr.HTML("", elem_id="compare-curve-table", js_on_load=None, apply_default_css=False)
+    parts["move"] = gr.Button("How far the pictures moved", elem_id="compare-move", visible=False)
+    parts["moved_words"] = _words("compare-moved-words")
+    parts["moved"] = gr.Plot(visible=False, show_label=False, elem_id="compare-moved", container=False)
     _heading("Weights")
     parts["base"] = gr.Dropdown([], label="From", elem_id="compare-base", allow_custom_value=True,
                                 info="Every other model’s distance from this one.")  # fmt: skip

@@ -11,7 +11,15 @@ import gradio as gr
 
 from cocktail.errors import CocktailError
 from editing import comparison
-from ui import base, compare_charts, compare_picks, compare_pictures, compare_references, compare_scores
+from ui import (
+    base,
+    compare_charts,
+    compare_movement,
+    compare_picks,
+    compare_pictures,
+    compare_references,
+    compare_scores,
+)
 from ui.compare_picks import Side
 from ui.compare_pictures import ALL, Settings
 from ui.models import Models
@@ -19,7 +27,8 @@ from ui.plan import resized, shuffled
 
 LONG = "comparing"  # the concurrency_id of measuring: it takes minutes, and drawing goes on meanwhile
 CHOSEN = ("label", "seeds", "psi")  # the controls of `Settings`, in its order
-SCORES, CURVES = ("against", "told", "table", "scored"), ("counted", "curve_words", "curves", "curve_table")
+SCORES, MOVED = ("against", "told", "table", "scored"), ("moved_words", "moved", "moves")
+CURVES = ("counted", "curve_words", "curves", "curve_table", "move", *MOVED)
 WEIGHTS = ("base", "weight_words", "weights")
 
 
@@ -37,6 +46,7 @@ def connect(page: base.Page, models: Models, parts: dict) -> None:
     _connect_picks(page, models, parts)
     _connect_pictures(page, models, parts)
     _connect_measuring(page, models, parts)
+    _connect_movement(page, models, parts)
     _connect_files(page, models, parts)
 
 
@@ -146,6 +156,19 @@ def _connect_measuring(page: base.Page, models: Models, parts: dict) -> None:
         cancelled, None, parts["told"], **base.SILENT)  # fmt: skip
 
 
+def _connect_movement(page: base.Page, models: Models, parts: dict) -> None:
+    def moved(values, counted, opened, request: gr.Request):
+        compare_picks.check(page.models, opened, values, request)
+        every = counted == "all"
+        for words, found in compare_movement.movement(compare_picks.resolve(models, values), every):
+            drawn = compare_movement.figure(found)
+            yield {parts["moved_words"]: html.escape(words), parts["moves"]: compare_movement.lines(found, every),
+                   parts["moved"]: gr.Plot(drawn, visible=True) if drawn else gr.Plot(visible=False)}  # fmt: skip
+
+    asked = [*_of(parts, "picks", "counted"), page.opened]
+    parts["move"].click(base.polite(moved), asked, _of(parts, *MOVED), **base.SILENT, concurrency_id=LONG)
+
+
 def _connect_files(page: base.Page, models: Models, parts: dict) -> None:
     def figured(values, label, seeds, psi, opened, request: gr.Request):
         compare_picks.check(page.models, opened, values, request)
@@ -153,25 +176,28 @@ def _connect_files(page: base.Page, models: Models, parts: dict) -> None:
         data = compare_pictures.figure(sides, compare_pictures.plan(models, sides, settings), settings)
         return base.delivery(f"{_stem(sides)}.png", data, "image/png")
 
-    def tabled(values, origin, scored, opened, request: gr.Request):
+    def tabled(values, origin, scored, moved, opened, request: gr.Request):
         compare_picks.check(page.models, opened, values, request)
         sides = compare_picks.resolve(models, values)
-        return base.delivery(f"{_stem(sides)}-tables.zip", tables(sides, origin, scored), "application/zip")
+        return base.delivery(f"{_stem(sides)}-tables.zip", tables(sides, origin, scored, moved), "application/zip")
 
     chosen = [*_of(parts, "picks", *CHOSEN), page.opened]
     parts["png"].click(base.polite(figured), chosen, page.deliver, **base.QUIET)
-    asked = [*_of(parts, "picks", "base", "scored"), page.opened]
+    asked = [*_of(parts, "picks", "base", "scored", "moves"), page.opened]
     parts["csv"].click(base.polite(tabled), asked, page.deliver, **base.QUIET)
 
 
-def tables(sides: Sequence[Side], origin: str | None, scored: compare_scores.Table | None) -> bytes:
-    """A zip of scores.csv, curves.csv, convergence.csv and distances.csv; a table without a row is left out.
+def tables(
+    sides: Sequence[Side], origin: str | None, scored: compare_scores.Table | None, moved: Sequence[list] = ()
+) -> bytes:
+    """A zip of scores, curves, convergence, movement and distances, a CSV file each; one without a row is left out.
 
     Raises: CocktailError where all are empty.
     """
     files = {"scores.csv": (compare_scores.HEADER, compare_scores.lines(scored) if scored else []),
              "curves.csv": (compare_charts.CURVES, compare_charts.curve_lines(sides)),
-             "convergence.csv": (compare_charts.BESTS, compare_charts.best_lines(sides))}  # fmt: skip
+             "convergence.csv": (compare_charts.BESTS, compare_charts.best_lines(sides)),
+             "movement.csv": (compare_movement.HEADER, moved)}  # fmt: skip
     first = _base(sides, origin)
     if first:
         found = compare_charts.distances(sides, first)
@@ -207,7 +233,8 @@ def _curves(parts: dict, sides: Sequence[Side], counted: str) -> dict:
     plot = gr.Plot(compare_charts.curve_figure(found), visible=True) if found else gr.Plot(visible=False)
     words = html.escape(compare_charts.curve_words(sides, found))
     return {parts["counted"]: gr.Radio(visible=bool(found)), parts["curve_words"]: words, parts["curves"]: plot,
-            parts["curve_table"]: compare_charts.curve_table(sides)}  # fmt: skip
+            parts["curve_table"]: compare_charts.curve_table(sides), parts["move"]: gr.Button(visible=bool(found)),
+            parts["moved_words"]: "", parts["moved"]: gr.Plot(visible=False), parts["moves"]: []}  # fmt: skip
 
 
 def _weights(parts: dict, sides: Sequence[Side], origin: str | None) -> dict:

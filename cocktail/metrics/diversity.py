@@ -1,5 +1,6 @@
 """How different the samples of a class are from each other, and how far a model's pictures move between snapshots."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -7,12 +8,11 @@ import torch
 from torch import Tensor
 
 from cocktail.errors import CocktailError
-from cocktail.gan import Gan, Label
+from cocktail.gan import Gan
 from cocktail.metrics import lpips
 from cocktail.metrics.distances import checked, parts, squared
 from cocktail.metrics.perceptual import PerceptualDistance
 
-PICTURES = 64  # latents of a comparison of snapshots, unless told
 AT_ONCE = 16  # pictures that are compared at a time
 
 
@@ -58,18 +58,16 @@ def picture_diversity(distance: PictureDistance, img: Tensor) -> float:
     return _mean_distance(distance, img[0:even:2], img[1:even:2])
 
 
-def snapshot_distances(
-    gans: Sequence[Gan], distance: PictureDistance, label: Label = None, n: int = PICTURES, seed: int = 0
-) -> list[float]:
-    """How far the pictures of the same n latents (seeds `seed` and up) moved from each snapshot of a model to the next.
+def snapshot_distances(snapshots: Sequence[Tensor], distance: PictureDistance) -> list[float]:
+    """How far the pictures of the same latents moved from each snapshot of a model to the next.
 
-    distance: one for all, such as `picture_distance` of the last; `label`: as of `Gan.sample`.
-    Raises: CocktailError where there are fewer than two snapshots, n is below 1, or the distance refuses the pictures.
+    snapshots: float32 [N, 3, R, R] in [-1, 1] each, row i of all drawn from one latent.
+    distance: one for all, such as `picture_distance` of the last model.
+    Raises: CocktailError where there are fewer than two snapshots, or the distance refuses the pictures.
     """
-    if len(gans) < 2 or n < 1:
-        raise CocktailError(f"{len(gans)} snapshots, n is {n}; expected two snapshots or more and n > 0")
-    drawn = [gan.sample(range(seed, seed + n), label) for gan in gans]
-    return [_mean_distance(distance, before, after) for before, after in zip(drawn[:-1], drawn[1:], strict=True)]
+    if len(snapshots) < 2 or not len(snapshots[0]):
+        raise CocktailError(f"{len(snapshots)} snapshots; expected two or more, of a picture or more")
+    return [_mean_distance(distance, before, after) for before, after in itertools.pairwise(snapshots)]
 
 
 @torch.no_grad()

@@ -120,6 +120,9 @@ def test_runs_are_compared_measured_and_taken_away(visit, made):
     expect(page.locator("#compare-curve-table tbody tr")).to_have_count(6)
     page.locator("#compare-counted label", has_text="All stages").click()
     page.wait_for_function(LAST + " === 0.048")  # rooting and merging, 24 pictures each
+    page.locator("#compare-move").click()
+    expect(page.locator("#compare-moved-words")).to_contain_text("How far the samples of the same latents moved")
+    expect(page.locator("#compare-moved .js-plotly-plot")).to_be_visible()
     expect(page.locator("#compare-weight-words")).to_contain_text(re.compile(r"from compared one: compared two \d"))
     page.locator("#compare-samples input").click()
     page.get_by_role("option", name="200", exact=True).click()
@@ -135,7 +138,7 @@ def test_runs_are_compared_measured_and_taken_away(visit, made):
     assert titles == ["compared one, 16 px", "compared two, 16 px"] and recipes[1][0].labels == ("cat",)
     name, data = saved(visitor, "#compare-csv")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.namelist() == ["scores.csv", "curves.csv", "convergence.csv", "distances.csv"]
+        assert archive.namelist() == ["scores.csv", "curves.csv", "convergence.csv", "movement.csv", "distances.csv"]
         rows = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode())))
     frechet = {row["model"]: row for row in rows if (row["class"], row["score"]) == ("cat", "frechet")}
     assert set(frechet) == {"compared one", "compared two"} and frechet["compared one"]["low"]
