@@ -151,9 +151,32 @@ def without(config: object) -> dict[str, object]:
     }  # fmt: skip
 
 
+def tried(seeds: Sequence[int]) -> list[Cell]:
+    """Our recipe with one thing more or other; what helps on all unions is taken over."""
+    found = []
+    for seed, union in itertools.product(seeds, PAIRS):
+        known = cell(union, "ours", seed)
+        for title, config in variations(known.config, len(union)).items():
+            found.append(replace(known, way=f"tried, {title}", config=config))
+    return found
+
+
+def variations(config: object, classes: int) -> dict[str, object]:
+    """Our recipe's config with one thing other; the budget stays."""
+    merge = config.merge
+    return {
+        "pairs fade in the merge": replace(config, merge=replace(merge, anchor_kimg=merge.total_kimg)),
+        "lighter pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight / 3)),
+        "new classes twice as often": replace(config, merge=replace(merge, class_shares=(1.0, *[2.0] * (classes - 1)))),
+        "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
+        "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),
+        "merge at twice the rate": replace(config, merge=replace(merge, lr=2 * merge.lr)),
+    }
+
+
 TABLES = {
     "3": table_3, "counted": counted, "5": table_5, "6": table_6, "7": table_7, "10": table_10, "11": table_11,
-    "inherited": inherited, "budgets": budgets, "ablation": ablation, "rates": rates,
+    "inherited": inherited, "budgets": budgets, "ablation": ablation, "rates": rates, "tried": tried,
 }  # fmt: skip
 SAME = {"1": "3", "2": "3", "4": "3", "8": "7"}  # tables that read the cells of another
 

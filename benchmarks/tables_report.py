@@ -28,8 +28,8 @@ WANTED_GAP = 60.0
 def section(records: Mapping[str, dict]) -> str:
     """The part of docs/RESULTS.md."""
     known = Known(records)
-    chapters = (_main, _gaps, _counted, _budgets, _ablation, _rates, _space, _classes, _distances, _roots, _company,
-                _many, _others)  # fmt: skip
+    chapters = (_main, _gaps, _counted, _budgets, _ablation, _tried, _rates, _space, _classes, _distances, _roots,
+                _company, _many, _others)  # fmt: skip
     parts = [part for chapter in chapters for part in _with_tables(list(chapter(known)))]
     return "\n\n".join([*_introduction(known), *parts, *_pictures(known)]) + "\n"
 
@@ -160,25 +160,31 @@ def _budgets(known: Known) -> Iterator[str]:
 
 
 def _ablation(known: Known) -> Iterator[str]:
-    ways = sorted(
-        {record["way"] for record in known.records.values() if str(record.get("way", "")).startswith("ours, ")}
-    )
-    if not ways:
-        return
-    rows = []
-    for way in ("ours", *ways):
-        row = [way.removeprefix("ours, ") if way != "ours" else "ours"]
-        for union in UNIONS[:2]:
-            cells = known.cells(union, way)
-            row += [spread([union_score(c) for c in cells]), spread([_others_yaw(c, "slope") for c in cells])]
-        rows.append(row)
     yield "### One ingredient off in turn"
     yield (
         "Budgets as ever. Yaw: the direction fitted on the root's class, its slope per sigma on the other class "
         "(drawings have a standard deviation of 0.58), which the score does not see."
     )
-    heads = [f"{'+'.join(union)}, {what}" for union in UNIONS[:2] for what in ("score", "yaw")]
-    yield table(["", *heads], rows)
+    yield _changes(known, "ours, ", UNIONS[:2])
+
+
+def _tried(known: Known) -> Iterator[str]:
+    yield "### One thing other"
+    yield "What was tried beside it, as above; the recipe has what is best on all pairs."
+    yield _changes(known, "tried, ", UNIONS[:3])
+
+
+def _changes(known: Known, prefix: str, unions: Sequence[Sequence[str]]) -> str:
+    """Our recipe beside those that the ways of this prefix change; "" where there is none."""
+    ways = sorted({record["way"] for record in known.merges() if record["way"].startswith(prefix)})
+    rows = []
+    for way in ("ours", *ways) if ways else ():
+        row = [way.removeprefix(prefix)]
+        for union in unions:
+            cells = known.cells(union, way)
+            row += [spread([union_score(c) for c in cells]), spread([_others_yaw(c, "slope") for c in cells])]
+        rows.append(row)
+    return table(["", *(f"{'+'.join(union)}, {what}" for union in unions for what in ("score", "yaw"))], rows)
 
 
 def _others_yaw(record: dict, key: str) -> float:

@@ -69,6 +69,16 @@ def test_each_ablation_changes_the_recipe_and_keeps_the_budget():
         assert merging == pytest.approx(1000 * total, abs=2), title
 
 
+def test_what_was_tried_beside_the_recipe_differs_from_it_and_keeps_the_budget():
+    config = ways(3)["ours"][1]
+    others = tables.variations(config, 3)
+    assert len(others) >= 5 and all(other != config for other in others.values())
+    assert {other.merge.total_kimg for other in others.values()} == {config.merge.total_kimg}
+    rows = known(record("ours", 6.0), record("tried, more", 5.0), record("ours, less", 9.0))
+    text = section(rows)
+    assert "| more | 7.00 | 0.10 |" in text and "| less | 11.00 | 0.10 |" in text
+
+
 def test_the_gap_closed_is_that_of_the_issue():
     rows = known(record("transfer", 10.0), record("scratch", 30.0), record("ours", 6.0), record("upper", 4.0))
     # best baseline 10, ours 6, upper bound 4, each 2 more over all classes

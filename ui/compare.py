@@ -84,7 +84,9 @@ def _below() -> dict:
     parts["curve_words"] = _words("compare-curve-words")
     parts["curves"] = gr.Plot(visible=False, show_label=False, elem_id="compare-curves", container=False)
     parts["curve_table"] = gr.HTML("", elem_id="compare-curve-table", js_on_load=None, apply_default_css=False)
-    parts["move"] = gr.Button("How far the pictures moved", elem_id="compare-move", visible=False)
+    with gr.Row(elem_classes="joined compare-tools"):
+        parts["move"] = gr.Button("How far the pictures moved", elem_id="compare-move", visible=False, scale=0,
+                                  min_width=230)  # fmt: skip
     parts["moved_words"] = _words("compare-moved-words")
     parts["moved"] = gr.Plot(visible=False, show_label=False, elem_id="compare-moved", container=False)
     _heading("Weights")
