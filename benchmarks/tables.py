@@ -167,6 +167,7 @@ def variations(config: object, classes: int) -> dict[str, object]:
     return {
         "pairs fade in the merge": replace(config, merge=replace(merge, anchor_kimg=merge.total_kimg)),
         "lighter pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight / 3)),
+        "heavier pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight * 3)),
         "new classes twice as often": replace(config, merge=replace(merge, class_shares=(1.0, *[2.0] * (classes - 1)))),
         "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
         "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),

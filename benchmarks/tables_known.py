@@ -47,6 +47,11 @@ def class_score(name: str) -> Callable[[dict], float]:
     return lambda record: record["drawings"][name]["frechet"]
 
 
+def best_point(record: dict) -> float:
+    """The lowest union score on the way, as if one had stopped at the best moment, which takes drawings to know."""
+    return min(point["frechet"]["all"] for point in record["curve"])
+
+
 def mean_score(record: dict) -> float:
     """The mean of the classes' scores: over all together, a domain mixed up with its variant would not show."""
     return statistics.mean(record["drawings"][name]["frechet"] for name in record["classes"])

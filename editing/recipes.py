@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.images import DECODING_ERRORS
+from cocktail.runs.folder import LOG
 from cocktail.seeds import MAX_SEED
 from editing import edits
 from editing.edits import EditRecipe
@@ -27,6 +28,7 @@ NOISE_MODES = ("const", "random", "none")
 PSI_RANGE = (-2.0, 2.0)
 MAX_LETTERS = 8_000_000  # of a recipe's JSON
 MAX_PICTURES = 4096  # in one recipe: a sheet of contact prints, not a data set
+OF_RUNS = {"result": "", "latest": "", "best": " best"}  # folders of a run -> what its model is called after it
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,12 @@ def check(recipe: PictureRecipe) -> PictureRecipe:
 
 
 def model_name(ref: str) -> str:
-    """The part of a reference that may be written into a picture: "bundled/union" stays, a path gives its last part."""
-    return ref if ref.startswith("bundled/") else Path(ref).name
+    """The part of a reference that may be written into a picture: "bundled/union" stays, a path gives its last part, or
+    the name of the run that the model is of."""
+    path = Path(ref)
+    if path.name in OF_RUNS and (path.parent / LOG).is_file():
+        return path.parent.name + OF_RUNS[path.name]
+    return ref if ref.startswith("bundled/") else path.name
 
 
 def fingerprint(gan: Gan) -> str:

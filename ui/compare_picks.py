@@ -46,8 +46,12 @@ class Side:
 def choices(models: Models, opened: Sequence[str], request: gr.Request | None) -> list[tuple[str, str]]:
     """The models of the page, what the visitor opened, and the runs where the visitor may see them."""
     found = [(short_name(ref), ref) for ref in dict.fromkeys([*models.refs(), *opened])]
-    hidden = bool(access.refusal(models, access.signed_in(request)))
-    return found + ([] if hidden else [(f"{run.name} (run)", str(run.folder)) for run in runs.listed(runs.home())])
+    if not access.refusal(models, access.signed_in(request)):
+        for run in runs.listed(runs.home()):
+            found.append((f"{run.name} (run)", str(run.folder)))
+            if checkpoints.native.is_folder(run.best):
+                found.append((f"{run.name}, best snapshot", str(run.best)))
+    return found
 
 
 def example(models: Models) -> list[str]:

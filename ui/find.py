@@ -90,16 +90,19 @@ def stage(public: bool) -> dict:
 
 
 def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
-    models, marks, start = page.models, gr.State({}), gr.State(0)
+    models, marks, start, entered = page.models, gr.State({}), gr.State(0), gr.State("")
 
     def switch(how):
         shown = {"by_hand": how == HAND, "by_score": how == SCORER, "by_onnx": how == ONNX,
                  "counts": how in (SCORER, ONNX), "by_list": how == LIST}  # fmt: skip
         return {own[name]: gr.Column(visible=on) for name, on in shown.items()}
 
-    def enter(ref):
-        """Another model: its classes, its scores, its pictures."""
+    def enter(ref, before):
+        """Another model: its classes, its scores, its pictures. For the same one the marks stay: a page that loads says
+        twice which model it has, and the second time may come after the first marks."""
         loaded = models.get(ref)
+        if loaded.fingerprint == before:
+            return {entered: before}
         names = loaded.gan.classes
         found = scorers.available(names)
         first = next((name for name in found if name.endswith(": yaw")), found[0])
@@ -107,6 +110,7 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
             own["classes"]: gr.CheckboxGroup(list(names), value=list(names[:1]), visible=len(names) > 1),
             own["scorer"]: gr.Dropdown(found, value=first),
             own["judge"]: page_of(loaded, names[:1], 0) | {"cleared": True}, marks: {}, start: 0,
+            entered: loaded.fingerprint,
         }  # fmt: skip
 
     def turn(ref, classes, known, first):
@@ -146,8 +150,8 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
     shown = [parts.picture, parts.strip, parts.name, parts.fixed, parts.span]
     columns = [own[name] for name in ("by_hand", "by_score", "by_onnx", "counts", "by_list")]
     own["how"].change(switch, own["how"], columns, queue=False, **base.SILENT)
-    entered = [own["classes"], own["scorer"], own["judge"], marks, start]
-    gr.on([page.blocks.load, page.model.change], base.polite(enter), page.model, entered, **base.QUIET)
+    changed = [own["classes"], own["scorer"], own["judge"], marks, start, entered]
+    gr.on([page.blocks.load, page.model.change], base.polite(enter), [page.model, entered], changed, **base.QUIET)
     own["more"].click(base.polite(turn), judged, [own["judge"], start], **base.QUIET)
     own["classes"].input(base.polite(restart), judged, own["judge"], **base.QUIET)
     own["reset"].click(base.polite(forget), [page.model, own["judge"]], [marks, own["judge"]], **base.QUIET)

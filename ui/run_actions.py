@@ -8,13 +8,14 @@ import gradio as gr
 
 from cocktail import runs
 from cocktail.errors import CocktailError
-from cocktail.runs import Run, Status
+from cocktail.runs import Run, Status, best_snapshot
 from cocktail.runs.control import named
 from ui import access, base, launching, merge_form, opening, run_view
 from ui.merge_form import Form
 
 TICK_SEC = 2.0
-BUTTONS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "open": "Open in the editor"}
+BUTTONS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "open": "Open in the editor",
+           "best": "Open the best snapshot"}  # fmt: skip
 RESTING = ("paused", "cancelled", "stopped", "failed", "interrupted", "new")
 CHIP = '<button type="button" class="merges" hidden></button>'
 
@@ -62,7 +63,7 @@ def stage(page: base.Page) -> dict:
 
 def connect(page: base.Page, parts: dict) -> None:
     shown = [parts[key] for key in ("chosen", "seen", "run", "curves", "losses", "pause", "resume", "cancel", "open",
-                                    "more", "other")]  # fmt: skip
+                                    "best", "more", "other")]  # fmt: skip
     state = [parts["chosen"], parts["other"], parts["seen"]]
     fresh = base.SILENT | {"trigger_mode": "once"}
 
@@ -133,7 +134,13 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
 
     def opened(chosen, before, request: gr.Request):
         allowed(models, request)
-        ref = result_of(run_of(chosen))
+        return visited(result_of(run_of(chosen)), before)
+
+    def opened_best(chosen, before, request: gr.Request):
+        allowed(models, request)
+        return visited(best_of(run_of(chosen)), before)
+
+    def visited(ref, before):
         models.allow(ref)
         return opening.visit(models, ref, before)
 
@@ -148,8 +155,9 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
                           parts["other"]], shown, **base.SILENT)  # fmt: skip
     parts["delete"].click(base.polite(deleted), [parts["chosen"], parts["sure"], parts["other"]],
                           [*shown, parts["sure"]], **base.SILENT)  # fmt: skip
-    parts["open"].click(base.polite(opened), [parts["chosen"], page.opened], [page.model, page.opened, page.tabs],
-                        **base.QUIET)  # fmt: skip
+    for key, what in (("open", opened), ("best", opened_best)):
+        parts[key].click(base.polite(what), [parts["chosen"], page.opened], [page.model, page.opened, page.tabs],
+                         **base.QUIET)  # fmt: skip
 
 
 def look(found: Sequence[Status], chosen: str, other: str | None, seen: str) -> list:
@@ -164,7 +172,7 @@ def look(found: Sequence[Status], chosen: str, other: str | None, seen: str) -> 
     others = [[s.run.name, str(s.run.folder)] for s in found if s is not status]
     stamp, before = json.dumps([value, others]), json.loads(seen or "[null, null]")
     if stamp == seen:
-        return [gr.skip()] * 11
+        return [gr.skip()] * 12
     # A list that may stand open is not touched while it stays what it was.
     choices = gr.Dropdown([("nothing", ""), *map(tuple, others)], value=other if compared else "")
     return [
@@ -181,12 +189,13 @@ def _curves(status: Status | None, other: Status | None) -> list[gr.Plot]:
 
 
 def _buttons(status: Status | None) -> list[gr.Button]:
-    """Pause, resume, cancel, open: each there where it can be done."""
+    """Pause, resume, cancel, open, open the best: each there where it can be done."""
     state = status.state if status else ""
     at_work = state in ("running", "waiting", "starting")
     there = status is not None and result_of(status.run, must=False) is not None
+    better = status is not None and best_snapshot(status) is not None
     return [gr.Button(visible=at_work), gr.Button(visible=state in RESTING), gr.Button(visible=at_work),
-            gr.Button(visible=there)]  # fmt: skip
+            gr.Button(visible=there), gr.Button(visible=better)]  # fmt: skip
 
 
 def run_of(folder: str) -> Run:
@@ -211,6 +220,14 @@ def result_of(run: Run, must: bool = True) -> str | None:
     if must:
         raise CocktailError(f"{run.name} has not saved anything yet. Wait a minute.")
     return None
+
+
+def best_of(run: Run) -> str:
+    """The reference of a run's best snapshot. Raises: CocktailError where it is not kept, or is the last one."""
+    found = best_snapshot(runs.read(run.folder))
+    if found is None:
+        raise CocktailError(f"{run.name} has no better snapshot than its last one. Open that.")
+    return str(found.folder)
 
 
 def cluster(name: str) -> str:

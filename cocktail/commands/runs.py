@@ -99,6 +99,9 @@ def _show(run: Run, args: argparse.Namespace) -> str:
         last = next((s.scores[name] for s in reversed(status.snapshots) if name in s.scores), None)
         if last:
             lines.append(f"  {name}: embedded Frechet distance {last['frechet']:.3g} (the source itself: {floor:.3g})")
+    if best := runs.best_snapshot(status):
+        when = f"{best.stage} after {best.images:,} pictures"
+        lines.append(f"  best snapshot: {when}, mean distance {best.score:.3g} (now {best.last:.3g}): {best.folder}")
     lines += [f"  warning: {text}" for text in status.warnings]
     return "\n".join(lines)
 
@@ -123,6 +126,7 @@ def _left(status: Status) -> str | None:
 
 def _described(status: Status) -> dict:
     """A status as plain data."""
+    best = runs.best_snapshot(status)
     return {
         "name": status.run.name, "folder": str(status.run.folder), "state": status.state, "message": status.message,
         "ahead": [str(path) for path in status.ahead], "progress": round(status.progress, 4), "rate": status.rate,
@@ -132,4 +136,6 @@ def _described(status: Status) -> dict:
         "scores": {name: next((s.scores[name] for s in reversed(status.snapshots) if name in s.scores), None)
                    for name in status.floors},
         "floors": status.floors, "notes": status.notes,
+        "best": best and {"stage": best.stage, "images": best.images, "score": best.score, "last": best.last,
+                          "folder": str(best.folder)},
     }  # fmt: skip

@@ -177,8 +177,8 @@ def _memory_bytes(growth: int, work: _Work, device: str) -> int:
 
 
 def _disk_bytes(root: Gan, plan: Sequence[Planned]) -> int:
-    """State and previous state; a model per stage, the latest one and the result; a grid of samples per snapshot."""
-    models = (len(plan) + 2) * (_bytes(root.generator) + _bytes(root.discriminator))
+    """State and previous state; a model per stage, latest, best and result; a grid of samples per snapshot."""
+    models = (len(plan) + 3) * (_bytes(root.generator) + _bytes(root.discriminator))
     grid = 3 * root.resolution**2 * COLUMNS * len(root.classes)  # a PNG of such pictures is hardly smaller than raw
     return 2 * _state_bytes(root) + models + sum(snapshots(s.images, s.classes) + 2 for s in plan) * grid
 

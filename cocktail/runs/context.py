@@ -1,6 +1,7 @@
 """What a method sees of its run: stages that are remembered, saved, measured and shown on the way."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -16,6 +17,7 @@ from cocktail.images import grid
 from cocktail.metrics.watch import Watch, snapshots
 from cocktail.recipe import plain
 from cocktail.runs import saving
+from cocktail.runs.best import marked, mean_score
 from cocktail.runs.folder import Run
 from cocktail.runs.publishing import publish, published
 from cocktail.runs.stopping import Stop
@@ -201,9 +203,20 @@ class RunContext:
         saving.check_finite(student.generator.state_dict(), images)
         self.show(name, student)
         scores = self.watch.measure(student, stage.classes) if self.watch else {}
+        self._keep_best(sitting, student, images, scores)
         self.run.log(stage=stage.name, images=images, total=stage.images, sec=sitting.sec, scores=scores,
                      picture=f"{name.replace('/', '_')}.png", memory=peak_memory(student.device))  # fmt: skip
         sitting.shown_at = images
+
+    def _keep_best(self, sitting: _Sitting, student: Gan, images: int, scores: dict[str, dict[str, float]]) -> None:
+        """Keeps a student that is better than all before it; that of the end of a stage is kept as what it gave."""
+        score = mean_score(scores, self.watch.classes) if self.watch else None
+        if score is None or images >= sitting.stage.images or not self.run.writes:
+            return
+        before = (mean_score(entry["scores"], self.watch.classes) for entry in self.run.entries() if "scores" in entry)
+        if score < min((found for found in before if found is not None), default=math.inf):
+            with self.stop.held():
+                publish(marked(student, sitting.stage.name, images), self.run.best)
 
     def _finished(self, stage: _Stage) -> Gan | None:
         """What a stage gave when it was finished before; None where it was not."""

@@ -18,6 +18,7 @@ from cocktail.gan import Gan
 from cocktail.methods.registry import Planned, Teacher, get
 from cocktail.metrics.watch import Watch
 from cocktail.recipe import Recipe, Source, plain
+from cocktail.runs.best import settle
 from cocktail.runs.context import RunContext
 from cocktail.runs.explaining import explained
 from cocktail.runs.fitting import HASHES, check_recipe, check_sources, fitting, prepare
@@ -157,6 +158,7 @@ def _finish(run: Run, gan: Gan, stop: Stop) -> None:
     if not run.writes:
         return
     with stop.held():
+        settle(run, gan)
         publish(gan, run.result)
         shutil.rmtree(run.latest, ignore_errors=True)
         run.log(finished=time.strftime("%Y-%m-%d %H:%M:%S"))

@@ -51,6 +51,11 @@ class Run:
         return self.folder / "latest"
 
     @property
+    def best(self) -> Path:
+        """The student at its best snapshot on the way: a native folder, where the last snapshot is not the best."""
+        return self.folder / "best"
+
+    @property
     def samples(self) -> Path:
         return self.folder / "samples"
 
