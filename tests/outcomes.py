@@ -20,13 +20,13 @@ def told(folder: Path, *kinds: str) -> list[dict]:
     return [{name: value for name, value in entry.items() if name not in PRIVATE} for entry in kept]
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of the result."""
-    return load_file(folder / "result" / "model.safetensors")
+def weights(folder: Path, model: str = "result") -> dict[str, torch.Tensor]:
+    """The tensors of the result, or of another model of the run."""
+    return load_file(folder / model / "model.safetensors")
 
 
-def assert_same_weights(a: Path, b: Path) -> None:
-    """The results are equal to the bit."""
-    one, other = weights(a), weights(b)
+def assert_same_weights(a: Path, b: Path, model: str = "result") -> None:
+    """The results are equal to the bit, or other models of the runs."""
+    one, other = weights(a, model), weights(b, model)
     assert one.keys() == other.keys() and len(one) > 30
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
