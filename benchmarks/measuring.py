@@ -45,6 +45,13 @@ def scores(gan: Gan, read: OracleFeatures) -> dict[str, dict[str, float]]:
     return rows | {"all": _row(torch.cat([seen[name]["features"] for name in gan.classes]), together)}
 
 
+def source_score(ref: str, name: str, resolution: int, read: OracleFeatures) -> dict[str, float]:
+    """What the source of a domain itself scores against drawings, as a row of `scores`."""
+    source = GanSource(checkpoints.load(ref), names=(name,), resolution=resolution)
+    seen = samples(source, name, SAMPLES, read, seed=1)
+    return _row(seen["features"], drawings(name, resolution, read)["features"])
+
+
 def _row(features: Tensor, drawn: Tensor) -> dict[str, float]:
     first, second = drawn.chunk(2)
     precision, recall = precision_recall(first, features)

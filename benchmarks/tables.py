@@ -15,12 +15,13 @@ from dataclasses import asdict, replace
 
 import torch
 
-from benchmarks import bundle_report, tables_figures
+from benchmarks import bundle_report, measuring, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run
 from benchmarks.sources import make
 from benchmarks.tables_known import MANY, UNIONS
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
+from cocktail.metrics.features import OracleFeatures
 from cocktail.metrics.recommend import recommend
 from cocktail.sources import GanSource
 
@@ -124,6 +125,14 @@ def advise() -> None:
             keep(key, {"picks": found.picks, "rows": {name: asdict(row) for name, row in found.rows.items()}})
 
 
+def score_sources(resolution: int = 32) -> None:
+    """What the sources themselves score: how much better drawings are than their samples."""
+    for name in domains.names():
+        key = f"source {name} {resolution}"
+        if key not in results():
+            keep(key, {"drawings": measuring.source_score(make(name, resolution), name, resolution, OracleFeatures())})
+
+
 def ablation(seeds: Sequence[int]) -> list[Cell]:
     """Our recipe with one ingredient off in turn."""
     found = []
@@ -203,6 +212,8 @@ def main() -> None:
         forget(wanted)
     for found in wanted[index - 1 :: count]:
         run(found)
+    if "3" in args.table:
+        score_sources()
     if "5" in args.table:
         advise()
     if args.report:

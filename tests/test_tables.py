@@ -96,6 +96,15 @@ def test_the_page_has_means_over_seeds_and_says_what_was_not_run():
     assert "| cat+face | TransferGAN 12.00 | 6.00 | 8.00 | 67 %, reached | 33 % |" in text
 
 
+def test_the_page_tells_what_the_sources_themselves_score_and_the_best_point_of_each_curve():
+    rows = known(record("transfer", 10.0), record("ours", 6.0), record("upper", 4.0))
+    assert "sources themselves" not in section(rows)
+    text = section(rows | {"source cat 32": {"drawings": {"frechet": 0.5, "floor": 0.25}}})
+    assert "the sources themselves score cat 0.50 (floor 0.25). So the upper bound" in text
+    rows["cat+face 32 transfer seed 1"]["curve"][0]["frechet"]["all"] = 3.0
+    assert "| cat+face | 3.00 | 6.00 | 4.00 |" in section(rows)
+
+
 def test_a_union_is_not_taken_for_one_whose_name_begins_alike():
     rows = Known(known(record("ours", 1.0), record("ours", 2.0, classes=("cat", "face", "dog"))))
     assert len(rows.cells(PAIR, "ours")) == 1 and len(rows.cells(PAIR, "ours, no fit")) == 0
