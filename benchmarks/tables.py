@@ -161,7 +161,7 @@ def without(config: object) -> dict[str, object]:
 
 
 def tried(seeds: Sequence[int]) -> list[Cell]:
-    """Our recipe with one thing more or other; what helps on all unions is taken over."""
+    """Our recipe with one thing other; what helps on all unions is to be taken over, by the aided baselines too."""
     found = []
     for seed, union in itertools.product(seeds, PAIRS):
         known = cell(union, "ours", seed)

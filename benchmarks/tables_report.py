@@ -180,7 +180,10 @@ def _ablation(known: Known) -> Iterator[str]:
 
 def _tried(known: Known) -> Iterator[str]:
     yield "### One thing other"
-    yield "What was tried beside it, as above; the recipe has what is best on all pairs."
+    yield (
+        "What was tried beside it, as above. Where it is better it is not taken over before distillation without "
+        "rooting, which shares the setting, was run with it too."
+    )
     yield _changes(known, "tried, ", UNIONS[:3])
 
 
