@@ -96,6 +96,18 @@ def test_the_page_has_means_over_seeds_and_says_what_was_not_run():
     assert "| cat+face | TransferGAN 12.00 | 6.00 | 8.00 | 67 %, reached | 33 % |" in text
 
 
+def test_counted_budgets_are_won_only_beyond_the_intervals():
+    def scored(way, score, low, high):
+        row = record(way, score)
+        row["drawings"]["all"]["interval"] = [low, high]
+        return row
+
+    mine, other = scored("ours", 6.0, 7.0, 9.0), scored("transfer +4 kimg", 10.0, 11.0, 13.0)
+    assert "| cat+face | 8.00 [7.00, 9.00] | 12.00 [11.00, 13.00] | reached |" in section(known(mine, other))
+    other["drawings"]["all"]["interval"][0] = 8.5
+    assert "| cat+face | 8.00 [7.00, 9.00] | 12.00 [8.50, 13.00] | **missed** |" in section(known(mine, other))
+
+
 def test_the_page_tells_what_the_sources_themselves_score_and_the_best_point_of_each_curve():
     rows = known(record("transfer", 10.0), record("ours", 6.0), record("upper", 4.0))
     assert "sources themselves" not in section(rows)
