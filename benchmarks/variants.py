@@ -34,8 +34,10 @@ def as_domain(img: Tensor, name: str) -> Tensor:
 def swapped(gan: Gan) -> Gan:
     """The model, drawing and judging pictures whose red and blue are swapped."""
     gan = gan.copy()
-    for network, layer, axis in ((gan.generator, "torgb", 0), (gan.discriminator, "fromrgb", 1)):
-        for name, value in network.named_parameters():
-            if f".{layer}." in f".{name}" and value.ndim > axis and value.shape[axis] == 3 and "affine" not in name:
-                value.data = value.data.flip(axis)
+    for name, layer in gan.generator.named_modules():
+        if name.endswith(".torgb"):  # weight [3, C, 1, 1], bias [3]
+            layer.weight.data, layer.bias.data = layer.weight.data.flip(0), layer.bias.data.flip(0)
+    for name, layer in gan.discriminator.named_modules():
+        if name.endswith(".fromrgb"):  # weight [C, 3, 1, 1]
+            layer.weight.data = layer.weight.data.flip(1)
     return gan

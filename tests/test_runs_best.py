@@ -159,7 +159,8 @@ def test_page_command_line_and_comparison_offer_it(recipe, scored, tmp_path, mon
     assert json.loads(capsys.readouterr().out)["best"]["folder"] == str(tmp_path / "pets" / "best")
     status = runs.read(tmp_path / "pets")
     assert (
-        "best snapshot: merge, 0.016 kimg, mean distance 1 (now 2)" in run_view.view(status, [status])["run"]["facts"]
+        "best snapshot: merge after 16 pictures, mean distance 1 (now 2)"
+        in run_view.view(status, [status])["run"]["facts"]
     )
     *_, opened, best = run_actions._buttons(status)
     assert opened.visible and best.visible and run_actions.best_of(status.run) == str(status.run.best)

@@ -53,13 +53,8 @@ def curve_figure(found: Mapping[Side, Mapping[str, Curve]]) -> go.Figure:
         for side, own in found.items():
             if name not in own:
                 continue
-            x, y = zip(*own[name].points)
-            figure.add_scatter(
-                x=[images / 1000 for images in x], y=[max(score, LEAST_Y) for score in y], name=side.name,
-                legendgroup=side.name, showlegend=name == next(iter(own)), mode="lines+markers", row=line, col=1,
-                line={"color": side.colour}, marker={"size": 5},
-                hovertemplate=f"{html.escape(side.name)}<br>%{{x:.4g}} kimg: %{{y:.4g}}<extra></extra>",
-            )  # fmt: skip
+            figure.add_scatter(**trace(side, own[name].points), legendgroup=side.name,
+                               showlegend=name == next(iter(own)), row=line, col=1)  # fmt: skip
         floors = [own[name].floor for own in found.values() if name in own and own[name].floor is not None]
         if floors:
             figure.add_hline(y=max(min(floors), LEAST_Y), line={"color": charts.QUIET, "dash": "dash", "width": 1},
@@ -71,6 +66,16 @@ def curve_figure(found: Mapping[Side, Mapping[str, Curve]]) -> go.Figure:
     figure.update_xaxes(title={"text": "kimg", "standoff": 6}, row=len(names), col=1)
     legend = {"orientation": "h", "x": 0, "y": -52 / height, "yanchor": "top"}
     return figure.update_layout(margin={"t": ABOVE}, showlegend=True, legend=legend, uirevision="curves")
+
+
+def trace(side: Side, points: Sequence[tuple[int, float]]) -> dict:
+    """The line of a run, of points (images, value > 0), for a log scale."""
+    x, y = zip(*points)
+    return {
+        "x": [images / 1000 for images in x], "y": [max(value, LEAST_Y) for value in y], "name": side.name,
+        "mode": "lines+markers", "line": {"color": side.colour}, "marker": {"size": 5},
+        "hovertemplate": f"{html.escape(side.name)}<br>%{{x:.4g}} kimg: %{{y:.4g}}<extra></extra>",
+    }  # fmt: skip
 
 
 def bests(sides: Sequence[Side]) -> list[tuple[Side, str, float, float, float]]:

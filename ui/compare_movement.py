@@ -1,6 +1,5 @@
 """How far the pictures of the runs that are compared moved from snapshot to snapshot: figure, words, rows of a CSV."""
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from cocktail.metrics.diversity import PictureDistance
 from editing import comparison
 from editing.movement import Moves, moves
 from ui import charts
-from ui.compare_charts import LEAST_Y
+from ui.compare_charts import trace
 from ui.compare_picks import Side
 
 HEIGHT, LEFT, BOTTOM = 280, 56, 90  # px
@@ -20,21 +19,19 @@ HEADER = ["run", "images counted", "images", "distance from the snapshot before"
 
 @dataclass(frozen=True)
 class Moved:
-    """The movement of one run, and what it was judged by; `number` tells judges of one name apart."""
+    """The movement of one run, and what it was judged by."""
 
     side: Side
     moves: Moves
-    judge: str
-    number: int
+    judge: PictureDistance
 
 
 def movement(sides: Sequence[Side], every: bool) -> Iterator[tuple[str, list[Moved]]]:
     """Measures one run after the other; yields words on how far it is, and what is known."""
     able, found = [side for side in sides if side.status and side.loaded], []
-    judges = _judges(able)
-    for number, (side, judge) in enumerate(zip(able, judges, strict=True), start=1):
+    for number, (side, judge) in enumerate(zip(able, _judges(able), strict=True), start=1):
         yield f"Comparing the samples of {side.name}, {number} of {len(able)}.", []
-        found.append(Moved(side, moves(side.status, judge, every), judge.name, judges.index(judge)))
+        found.append(Moved(side, moves(side.status, judge, every), judge))
     yield _words(sides, found), found
 
 
@@ -43,12 +40,7 @@ def figure(found: Sequence[Moved]) -> go.Figure | None:
     drawn = go.Figure()
     for one in found:
         if one.moves:
-            x, y = zip(*one.moves)
-            drawn.add_scatter(
-                x=[images / 1000 for images in x], y=[max(distance, LEAST_Y) for distance in y], name=one.side.name,
-                mode="lines+markers", line={"color": one.side.colour}, marker={"size": 5},
-                hovertemplate=f"{html.escape(one.side.name)}<br>%{{x:.4g}} kimg: %{{y:.4g}}<extra></extra>",
-            )  # fmt: skip
+            drawn.add_scatter(**trace(one.side, one.moves))
     if not drawn.data:
         return None
     charts.plain(drawn, HEIGHT, left=LEFT, bottom=BOTTOM).update_yaxes(type="log", title="distance")
@@ -60,7 +52,7 @@ def figure(found: Sequence[Moved]) -> go.Figure | None:
 def lines(found: Sequence[Moved], every: bool) -> list[list]:
     """All points, for a CSV file with the head HEADER."""
     counted = "all stages" if every else "merging"
-    return [[one.side.name, counted, *point, one.judge] for one in found for point in one.moves]
+    return [[one.side.name, counted, *point, one.judge.name] for one in found for point in one.moves]
 
 
 def _judges(able: Sequence[Side]) -> list[PictureDistance]:
@@ -76,9 +68,9 @@ def _words(sides: Sequence[Side], found: Sequence[Moved]) -> str:
         return "These runs kept fewer than two snapshots with their samples."
     parts = [
         "How far the samples of the same latents moved from each snapshot to the next, mean over all classes "
-        f"({seen[0].judge}). Where a line falls, training settles. Snapshots further apart lie further apart."
+        f"({seen[0].judge.name}). Where a line falls, training settles. Snapshots further apart lie further apart."
     ]
-    if len({one.number for one in seen}) > 1:
+    if len({one.judge for one in seen}) > 1:
         parts.append("Their sizes differ, so each run is judged by its own model: heights do not compare.")
     if len(seen) < len(sides):
         others = [side.name for side in sides if side not in [one.side for one in seen]]

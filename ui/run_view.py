@@ -162,8 +162,7 @@ def _whole(status: Status) -> dict:
     if worked:
         facts.append(f"{worked / 60:.1f} minutes of work")
     if best := runs.best_snapshot(status):
-        facts.append(f"best snapshot: {best.stage}, {best.images / 1000:.3g} kimg, mean distance {best.score:.3g} (now "
-                     f"{best.last:.3g})")  # fmt: skip
+        facts.append(f"best snapshot: {best.words}")
     return _line(status) | {
         "headline": words(status)[:1].upper() + words(status)[1:], "message": status.message, "facts": facts,
         "stages": [{"title": s.title, "share": 1 if s.done else s.images / max(1, s.total), "done": s.done,

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from cocktail import runs, words
@@ -100,8 +101,7 @@ def _show(run: Run, args: argparse.Namespace) -> str:
         if last:
             lines.append(f"  {name}: embedded Frechet distance {last['frechet']:.3g} (the source itself: {floor:.3g})")
     if best := runs.best_snapshot(status):
-        when = f"{best.stage} after {best.images:,} pictures"
-        lines.append(f"  best snapshot: {when}, mean distance {best.score:.3g} (now {best.last:.3g}): {best.folder}")
+        lines.append(f"  best snapshot: {best.words}: {best.folder}")
     lines += [f"  warning: {text}" for text in status.warnings]
     return "\n".join(lines)
 
@@ -136,6 +136,5 @@ def _described(status: Status) -> dict:
         "scores": {name: next((s.scores[name] for s in reversed(status.snapshots) if name in s.scores), None)
                    for name in status.floors},
         "floors": status.floors, "notes": status.notes,
-        "best": best and {"stage": best.stage, "images": best.images, "score": best.score, "last": best.last,
-                          "folder": str(best.folder)},
+        "best": best and asdict(best) | {"folder": str(best.folder)},
     }  # fmt: skip
