@@ -82,6 +82,13 @@ def test_the_best_snapshot_is_kept_with_its_weights_and_a_card_of_its_own(recipe
     assert "snapshot" not in result.card and result.card["images_seen"] == 48
 
 
+def test_the_average_that_a_merge_begins_with_is_no_candidate(recipe, scored, tmp_path):
+    scored(*ROOT, 1.0, 3.0, 2.0, 2.5)
+    perform(recipe, tmp_path / "run")
+    best = runs.best_snapshot(runs.read(tmp_path / "run"))
+    assert (best.images, best.score) == (16, 2.0) and best.folder == tmp_path / "run" / "best"
+
+
 @pytest.mark.parametrize("scores", [(5.0, 3.0, 2.0, 1.0), (5.0, 3.0, 1.0, 1.0), (math.inf,) * 4])
 def test_nothing_is_kept_where_the_last_snapshot_is_as_good(recipe, scored, tmp_path, scores):
     scored(*ROOT, *scores)

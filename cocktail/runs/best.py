@@ -1,7 +1,8 @@
 """The best snapshot of a run: where the samples of all classes lie nearest to the sources', by what the run measures.
 
-Only the sources judge, in the features of their own discriminators: no data takes part. The result stays the last
-model, as in the paper; the best is kept beside it, since adversarial training does not always end where it was best.
+Only the sources judge, in the features of their own discriminators: no data takes part. What a stage begins with is no
+candidate: it is the plain average, or what the stage before it gave. The result stays the last model, as in the paper;
+the best is kept beside it, since adversarial training does not always end where it was best.
 """
 
 import shutil
@@ -53,7 +54,8 @@ def marked(gan: Gan, stage: str, images: int) -> Gan:
 
 def best_snapshot(status: Status) -> Best | None:
     """The best snapshot; None where it is the last one, nothing was measured, or its model was not kept."""
-    found = [(score, s) for s in status.snapshots if (score := mean_score(s.scores, status.floors)) is not None]
+    found = [(score, s) for s in status.snapshots
+             if s.images and (score := mean_score(s.scores, status.floors)) is not None]  # fmt: skip
     if not found:
         return None
     score, snapshot = min(found, key=lambda pair: pair[0])

@@ -211,9 +211,10 @@ class RunContext:
     def _keep_best(self, sitting: _Sitting, student: Gan, images: int, scores: dict[str, dict[str, float]]) -> None:
         """Keeps a student that is better than all before it; that of the end of a stage is kept as what it gave."""
         score = mean_score(scores, self.watch.classes) if self.watch else None
-        if score is None or images >= sitting.stage.images or not self.run.writes:
+        if score is None or not 0 < images < sitting.stage.images or not self.run.writes:
             return
-        before = (mean_score(entry["scores"], self.watch.classes) for entry in self.run.entries() if "scores" in entry)
+        before = (mean_score(entry["scores"], self.watch.classes) for entry in self.run.entries()
+                  if "scores" in entry and entry["images"])  # fmt: skip
         if score < min((found for found in before if found is not None), default=math.inf):
             with self.stop.held():
                 publish(marked(student, sitting.stage.name, images), self.run.best)
