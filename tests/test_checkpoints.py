@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from cocktail.checkpoints.files import write_atomically
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.networks import ARCHITECTURES, custom, stylegan2
+from tests import forked
 
 CARD = {"title": "Cats", "description": "Drawn cats.", "licence": "Apache-2.0", "parents": ["bundled/cat", "me/cat"],
         "recipe": {"method": "cocktail", "seed": 1}, "scores": {"cat": {"frechet": 1.25, "recall": 0.5}}}  # fmt: skip
@@ -166,6 +168,20 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     with pytest.raises(CocktailError, match="No space left"):
         write_atomically(path, half)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_killed_writer_leaves_all_that_it_made_in_one_folder(tmp_path):
+    """What safetensors does: it fills a file of its own beside the one that it was given."""
+
+    def half(partial):
+        partial.with_name(".tmp0abc").write_text("ne")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    assert forked.ended(forked.start(lambda: write_atomically(path, half))) == -signal.SIGKILL
+    (left,) = set(tmp_path.iterdir()) - {path}
+    assert path.read_text() == "old" and left.match(".a.txt.*.partial") and (left / ".tmp0abc").exists()
 
 
 @pytest.mark.parametrize(

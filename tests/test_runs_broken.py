@@ -319,7 +319,9 @@ def test_what_a_kill_left_half_done_is_tidied_and_what_was_set_aside_is_put_back
     begin(recipe, tmp_path / "run", 3).close()
     run = runs.Run(tmp_path / "run")
     checkpoints.save(checkpoints.load(run.latest), run.folder / ".result.old")
-    (run.folder / ".state.safetensors.0abc.partial").write_bytes(b"half")
+    half = run.folder / ".state.safetensors.0abc.partial"
+    half.mkdir()
+    (half / ".tmp0abc").write_bytes(b"half")
     checkpoints.save(checkpoints.load(run.latest), run.folder / "stages" / "root" / ".dog.partial")
     assert (
         runs.read(run.folder).state == "interrupted" and (run.folder / ".result.old").exists()

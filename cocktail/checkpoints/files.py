@@ -1,8 +1,8 @@
 """Files that are either whole or not there."""
 
-import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from cocktail.errors import CocktailError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` fill a temporary file beside `path`, flushes it to disk and renames it over `path`.
+    """Has `write` fill a temporary file, flushes it to disk and renames it over `path`.
 
-    A reader sees the old file or the new one, also after a crash.
+    The file lies in a folder of its own beside `path`, since a writer may make files beside its own (safetensors does):
+    what a crash leaves is one folder, .NAME.*.partial. A reader sees the old file or the new one, also after a crash.
     Raises: CocktailError where the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = folder / path.name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         partial.touch()
         mode = partial.stat().st_mode  # as the umask has it; safetensors would leave the file to its owner alone
         write(partial)
@@ -29,8 +31,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         reason = error.strerror or error
         raise CocktailError(f"{path} cannot be written ({reason}); choose a folder that is writable.") from error
     finally:
-        with contextlib.suppress(OSError):  # not there: renamed, or never made
-            partial.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

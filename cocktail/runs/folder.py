@@ -208,8 +208,6 @@ class Run:
         """
         for partial in sorted(self.folder.rglob(".*.partial")):
             shutil.rmtree(partial, ignore_errors=True)
-            with contextlib.suppress(OSError):  # a folder, which is gone
-                partial.unlink()
         for old in sorted(self.folder.rglob(".*.old")):
             folder = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
             if folder.exists():
