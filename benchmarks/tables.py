@@ -178,6 +178,15 @@ def variations(config: object, classes: int) -> dict[str, object]:
         "lighter pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight / 3)),
         "heavier pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight * 3)),
         "new classes twice as often": replace(config, merge=replace(merge, class_shares=(1.0, *[2.0] * (classes - 1)))),
+        "twice as often, and lighter pairs": replace(
+            config,
+            merge=replace(merge, class_shares=(1.0, *[2.0] * (classes - 1)), anchor_weight=merge.anchor_weight / 3),
+        ),
+        "thrice as often, in the fit too, and lighter pairs": replace(
+            config,
+            warm=replace(config.warm, class_shares=(1.0, *[3.0] * (classes - 1))),
+            merge=replace(merge, class_shares=(1.0, *[3.0] * (classes - 1)), anchor_weight=merge.anchor_weight / 3),
+        ),
         "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
         "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),
         "merge at twice the rate": replace(config, merge=replace(merge, lr=2 * merge.lr)),

@@ -25,7 +25,7 @@ from cocktail.images import resize
 from cocktail.options import check_options, option
 from cocktail.parallel import Part
 from cocktail.sources import Pairs
-from cocktail.training import Progress, load_optimizer, optimizer_tensors, under
+from cocktail.training import Progress, balanced_labels, load_optimizer, optimizer_tensors, under
 
 LEAST_CHANGE = 1e-3  # mean squared change of a picture below which a contrast counts less
 MEMORY, ATTENTION = 0.9, 6.0  # of what contrasts missed; how much more often the worst are shown
@@ -40,11 +40,13 @@ class WarmStartConfig:
     batch: int = option(16, "pictures per step", 1, 4096)
     lr: float = option(0.008, "Adam's learning rate, falling towards the end of the last stage", 0.0, 1.0)
     ema_kimg: float = option(0.5, "half-life of the weight average", 0.0)
+    class_shares: tuple[float, ...] = option((), "share of each class in a batch; empty = equal", 0.0)
     contrast_weight: float = option(0.0, "weight of what one change of the latent does; 0 = off", 0.0)
     seed: int = option(0, "random seed", 0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stage_kimg", tuple(self.stage_kimg))
+        object.__setattr__(self, "class_shares", tuple(self.class_shares))
         check_options(self)
 
 
@@ -180,16 +182,23 @@ class _Batch:
 def _batch(source: Pairs, state: FitState, part: Part) -> _Batch:
     config, rng = state.config, state.rng
     if not config.contrast_weight:
-        labels = torch.randint(len(source.classes), (config.batch,), generator=rng)
+        labels = _labels(config.batch, source, config, rng)
         return _Batch(part.take(labels), *source.sample_pairs(labels, rng, *part.asked))
     if not state.missed.numel():
         kinds = source.contrast_lines
         state.missed = (torch.arange(max(kinds)) < torch.tensor(kinds)[:, None]).float()
-    labels = torch.randint(len(source.classes), (config.batch // 2,), generator=rng)
+    labels = _labels(config.batch // 2, source, config, rng)
     # What is missed most is shown most: all kinds alike drown the one that is blind among those that are learnt.
     lines = torch.multinomial(state.missed[labels] ** ATTENTION, 1, generator=rng)[:, 0]
     drawn = source.sample_contrasts(labels, lines, rng, *part.asked)
     return _Batch(part.take(labels).repeat(2), *drawn, (labels, lines))
+
+
+def _labels(n: int, source: Pairs, config: WarmStartConfig, rng: torch.Generator) -> Tensor:
+    """Class labels, at random or in the shares that the config gives: int64 [n]."""
+    if not config.class_shares:
+        return torch.randint(len(source.classes), (n,), generator=rng)
+    return balanced_labels(n, len(source.classes), config.class_shares, rng)
 
 
 def _smallest(student: Gan, config: WarmStartConfig) -> nn.Module:

@@ -107,6 +107,22 @@ def test_a_baseline_can_be_extended(two):
 
 
 @pytest.mark.parametrize(
+    "name, on_all", [("cocktail", ["distill", "merge"]), ("distillation", ["distill", "merge"]), ("ewc", ["merge"])]
+)
+def test_classes_that_the_root_lacks_are_shown_as_often_as_asked(name, on_all):
+    found, classes = get(name), [("cat", "fox"), ("dog",), ("car", "bus")]
+    config = replace(found.presets["small"], new_share=3.0)
+    shares = {stage.name: stage.config.class_shares for stage in found.plan(classes, config)}
+    assert [stage for stage in shares if shares[stage] == (1.0, 1.0, 3.0, 3.0, 3.0)] == on_all
+    assert all(shares[stage] == () for stage in shares if stage not in on_all)
+    own = (5.0, 4.0, 3.0, 2.0, 1.0)
+    config = replace(config, merge=replace(config.merge, class_shares=own))
+    assert found.plan(classes, config)[-1].config.class_shares == own
+    config = replace(found.presets["small"], new_share=1.0)
+    assert all(stage.config.class_shares == () for stage in found.plan(classes, config))
+
+
+@pytest.mark.parametrize(
     "keep, same", [("nothing", ()), ("generator", ("generator",)), ("discriminator", ("discriminator",))]
 )
 def test_from_scratch_keeps_nothing_of_the_root_but_the_network_that_is_named(two, keep, same):

@@ -84,6 +84,20 @@ def test_a_fit_draws_the_picture_that_belongs_to_the_latent_class_by_class(tiny,
     assert gan.discriminator is student.discriminator and gan.classes == student.classes
 
 
+@pytest.mark.parametrize("contrast_weight", [0.0, 1.0])
+def test_a_fit_shows_classes_in_the_shares_asked_for(tiny, contrast_weight, monkeypatch):
+    source = DomainSource(("cat", "dog"), 16, pool=64, z_dim=16, contrasts=("smile",))
+    student, shown = tiny(("cat", "dog"), resolution=16, z_dim=16), []
+    for name in ("sample_pairs", "sample_contrasts"):
+        ask = getattr(source, name)
+        monkeypatch.setattr(source, name, lambda labels, *rest, ask=ask: shown.append(labels) or ask(labels, *rest))
+    config = replace(SHORT, contrast_weight=contrast_weight, class_shares=(1.0, 3.0))
+    fitted(student, source, config)
+    assert torch.bincount(torch.cat(shown)).tolist() == [len(torch.cat(shown)) // 4, len(torch.cat(shown)) * 3 // 4]
+    with pytest.raises(CocktailError, match="class_shares .* for 2 classes"):
+        fitted(student, source, replace(config, class_shares=(1.0,)))
+
+
 def test_a_fit_leaves_the_student_as_it_was_and_sets_the_centres(tiny, drawn):
     student = tiny(("cat", "dog"), resolution=16, z_dim=16, use_noise=False, class_centers=True)
     before = {name: value.clone() for name, value in student.generator.state_dict().items()}

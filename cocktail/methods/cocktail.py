@@ -9,7 +9,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan, average, weight_distance
 from cocktail.methods.alignment import AlignedSource
 from cocktail.methods.fisher import fisher_average, fisher_information
-from cocktail.methods.preparing import class_gain, prepare_root
+from cocktail.methods.preparing import class_gain, prepare_root, shared_out
 from cocktail.methods.presets import SMALL, SMALL_FIT, SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher, method
 from cocktail.options import check_options, option
@@ -37,6 +37,7 @@ class CocktailConfig:
     align: bool = option(False, "the merge follows the sources on latents aligned by the rooted models")
     match: bool = option(False, "aligning matches small things of the sources to the root's by where they show")
     warm: WarmStartConfig = option(WarmStartConfig(stage_kimg=(0.0,)), "fit of the average to the aligned sources")
+    new_share: float = option(1.0, "how often classes that the root lacks are shown, its own counting 1", 0.0, 100.0)
     extra_kimg: tuple[float, ...] = option((), "further merging, each a stage of its own, in kimg", 0.0)
 
     def __post_init__(self) -> None:
@@ -80,8 +81,9 @@ def plan(classes: Sequence[Sequence[str]], config: CocktailConfig, seed: int = 0
         for index, names in enumerate(classes[1:], start=1)
     ]
     if config.align and sum(config.warm.stage_kimg):
-        stages.append(Planned("distill", replace(config.warm, seed=seed), total))
-    merge = replace(config.merge, seed=seed + count)
+        fit = shared_out(config.warm, classes, config.new_share)
+        stages.append(Planned("distill", replace(fit, seed=seed), total))
+    merge = replace(shared_out(config.merge, classes, config.new_share), seed=seed + count)
     stages.append(Planned("merge", merge, total))
     for index, kimg in enumerate(config.extra_kimg, start=1):
         more = replace(merge, total_kimg=kimg, seed=merge.seed + index)

@@ -12,7 +12,7 @@ from cocktail.gan import Gan
 from cocktail.methods import onestage
 from cocktail.methods.alignment import PairedSource
 from cocktail.methods.onestage import OneStageConfig
-from cocktail.methods.preparing import prepare_root
+from cocktail.methods.preparing import prepare_root, shared_out
 from cocktail.methods.presets import SMALL_FIT, SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher, method
 from cocktail.options import option
@@ -37,8 +37,8 @@ PRESETS = {
 
 def plan(classes: Sequence[Sequence[str]], config: DistillationConfig, seed: int = 0) -> list[Planned]:
     """The fit, then the adversarial stages."""
-    fit = Planned("distill", replace(config.warm, seed=seed), sum(map(len, classes)))
-    return [fit, *onestage.plan(classes, config, seed)]
+    fit = replace(shared_out(config.warm, classes, config.new_share), seed=seed)
+    return [Planned("distill", fit, sum(map(len, classes))), *onestage.plan(classes, config, seed)]
 
 
 @method(

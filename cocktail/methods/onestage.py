@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cocktail.errors import CocktailError
 from cocktail.gan import Gan
-from cocktail.methods.preparing import prepare_root
+from cocktail.methods.preparing import prepare_root, shared_out
 from cocktail.methods.presets import SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher
 from cocktail.options import check_options, option
@@ -25,6 +25,7 @@ class OneStageConfig:
 
     merge: TrainConfig = option(TrainConfig(), "training on the samples of all sources")
     class_w_gain: float = option(0.0, "class embedding in W, of this gain; 0 = off", 0.0)
+    new_share: float = option(1.0, "how often classes that the root lacks are shown, its own counting 1", 0.0, 100.0)
     extra_kimg: tuple[float, ...] = option((), "further training, each a stage of its own, in kimg", 0.0)
 
     def __post_init__(self) -> None:
@@ -45,7 +46,8 @@ def presets(kind: type, **fields: Any) -> dict[str, Any]:
 
 def plan(classes: Sequence[Sequence[str]], config: OneStageConfig, seed: int = 0) -> list[Planned]:
     """The one stage, and those it was extended by."""
-    total, merge = sum(map(len, classes)), replace(config.merge, seed=seed + len(classes))
+    total = sum(map(len, classes))
+    merge = replace(shared_out(config.merge, classes, config.new_share), seed=seed + len(classes))
     stages = [Planned("merge", merge, total)]
     for index, kimg in enumerate(config.extra_kimg, start=1):
         stages.append(Planned(f"extra/{index}", replace(merge, total_kimg=kimg, seed=merge.seed + index), total))

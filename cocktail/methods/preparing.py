@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 
@@ -9,6 +10,10 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan, new_gan
 from cocktail.methods.registry import Context, Teacher
 from cocktail.networks import architecture_of, can_be_root
+from cocktail.training import TrainConfig
+from cocktail.warmstart import WarmStartConfig
+
+Stage = TypeVar("Stage", TrainConfig, WarmStartConfig)
 
 
 def prepare_root(teachers: Sequence[Teacher], class_w_gain: float, ctx: Context) -> Gan:
@@ -54,6 +59,17 @@ def _new_discriminator(root: Gan, seed: int) -> torch.nn.Module:
     own = {name: getattr(root.generator.config, name) for name in root.generator.config.__dataclass_fields__}
     own.pop("c_dim")
     return new_gan(kind.name, own, fields, root.classes, seed).discriminator.to(root.device)
+
+
+def shared_out(stage: Stage, classes: Sequence[Sequence[str]], new_share: float) -> Stage:
+    """A stage on all classes, those that the root lacks shown `new_share` times as often as its own.
+
+    `classes` are those of each teacher, the root first. Shares that the stage gives itself stay.
+    """
+    if new_share == 1 or stage.class_shares:
+        return stage
+    root, *others = map(len, classes)
+    return replace(stage, class_shares=(1.0,) * root + (new_share,) * sum(others))
 
 
 def class_gain(gan: Gan) -> float:
