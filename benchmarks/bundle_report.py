@@ -146,6 +146,8 @@ def how_sources(recipes: dict[str, dict]) -> str:
 def how_union(recipe: dict) -> str:
     """What the merge did, in words, from its recipe."""
     config, root = recipe["config"], recipe["sources"][recipe["root"]]["names"][0]
+    share = config.get("new_share", 1.0)
+    more = f" Both show the classes that the {root} lacks {share:g} times as often as the {root}." if share != 1 else ""
     kimg, fit, merge = config["root"]["total_kimg"], sum(config["warm"]["stage_kimg"]), config["merge"]["total_kimg"]
     return (
         f"**Union.** The cocktail: rooting of each source on the {root} ({kimg:g} kimg each), the average of all, "
@@ -154,7 +156,7 @@ def how_union(recipe: dict) -> str:
         f"(`cocktail/methods/alignment.py`), and small things, like mouths, are matched by where in the picture they "
         "show (`cocktail/methods/visible.py`); the average is fitted to the samples so aligned and to pairs of them "
         f"that differ along one such direction, the most missed most often ({fit:g} kimg), and the merge stays near "
-        "them. The paper's own recipe is the preset `paper`."
+        f"them.{more} The paper's own recipe is the preset `paper`."
     )
 
 

@@ -147,6 +147,7 @@ def without(config: object) -> dict[str, object]:
     """Our recipe's config with each ingredient off; the budget stays."""
     total = config.merge.total_kimg + sum(config.warm.stage_kimg)
     return {
+        "classes alike": replace(config, new_share=1.0),
         "no rooting": replace(config, root=replace(config.root, total_kimg=0.0)),
         "half the rooting": replace(config, root=replace(config.root, total_kimg=config.root.total_kimg / 2)),
         "no alignment": replace(config, align=False, merge=replace(config.merge, total_kimg=total)),
@@ -172,20 +173,19 @@ def tried(seeds: Sequence[int]) -> list[Cell]:
 
 def variations(config: object, classes: int) -> dict[str, object]:
     """Our recipe's config with one thing other; the budget stays."""
-    merge = config.merge
+    merge, merge_alone, often = config.merge, replace(config, new_share=1.0), (1.0, *[2.0] * (classes - 1))
+    lighter = replace(merge, anchor_weight=merge.anchor_weight / 3)
     return {
-        "pairs fade in the merge": replace(config, merge=replace(merge, anchor_kimg=merge.total_kimg)),
-        "lighter pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight / 3)),
+        "lighter pairs in the merge": replace(config, merge=lighter),
         "heavier pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight * 3)),
-        "new classes twice as often": replace(config, merge=replace(merge, class_shares=(1.0, *[2.0] * (classes - 1)))),
-        "twice as often, and lighter pairs": replace(
-            config,
-            merge=replace(merge, class_shares=(1.0, *[2.0] * (classes - 1)), anchor_weight=merge.anchor_weight / 3),
+        "new classes thrice as often": replace(config, new_share=3.0),
+        "new classes twice as often in the merge alone": replace(merge_alone, merge=replace(merge, class_shares=often)),
+        "new classes twice as often in the merge alone, lighter pairs": replace(
+            merge_alone, merge=replace(lighter, class_shares=often)
         ),
-        "thrice as often, in the fit too, and lighter pairs": replace(
-            config,
-            warm=replace(config.warm, class_shares=(1.0, *[3.0] * (classes - 1))),
-            merge=replace(merge, class_shares=(1.0, *[3.0] * (classes - 1)), anchor_weight=merge.anchor_weight / 3),
+        "classes alike, lighter pairs in the merge": replace(config, new_share=1.0, merge=lighter),
+        "classes alike, pairs fade in the merge": replace(
+            config, new_share=1.0, merge=replace(merge, anchor_kimg=merge.total_kimg)
         ),
         "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
         "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),

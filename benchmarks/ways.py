@@ -45,7 +45,9 @@ def ways(classes: int, extra_kimg: float = 0.0, scale: float = 1.0) -> dict[str,
         "plain": ("cocktail", CocktailConfig(root=root, merge=merge)),
         "ours": ("cocktail", replace(GOOD, root=root, merge=short, warm=replace(GOOD.warm, stage_kimg=(fit,)))),
         "upper": ("upper_bound", UpperBoundConfig(merge=merge)),
-        "transfer+": ("transfer", TransferConfig(merge=merge, class_w_gain=GOOD.class_w_gain, distill=True)),
+        "transfer+": ("transfer", TransferConfig(
+            merge=merge, class_w_gain=GOOD.class_w_gain, distill=True, new_share=GOOD.new_share
+        )),
         "distillation": (
             "distillation", replace(DISTILLATION, merge=short, warm=replace(DISTILLATION.warm, stage_kimg=(fit,)))
         ),

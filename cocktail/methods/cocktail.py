@@ -59,6 +59,7 @@ GOOD = CocktailConfig(
     own_rows=True,
     align=True,
     match=True,
+    new_share=2.0,
 )
 PRESETS = {
     "paper": CocktailConfig(),

@@ -27,7 +27,7 @@ class DistillationConfig(OneStageConfig):
     warm: WarmStartConfig = option(WarmStartConfig(), "fit to the sources' samples and their latents")
 
 
-GOOD = DistillationConfig(merge=SMALL_MERGE, class_w_gain=4.0, warm=SMALL_FIT)
+GOOD = DistillationConfig(merge=SMALL_MERGE, class_w_gain=4.0, warm=SMALL_FIT, new_share=2.0)
 PRESETS = {
     "paper": DistillationConfig(),
     "small": GOOD,

@@ -33,7 +33,7 @@ class TrainConfig:
     anchor_weight: float = option(10.0, "weight of distillation where there are anchors", 0.0)
     anchor_kimg: float = option(0.0, "distillation fades to 0 at this kimg; 0 = never", 0.0)
     anchor_only_kimg: float = option(0.0, "first kimg, in which the generator follows its anchors alone", 0.0)
-    amp: bool = option(False, "mixed precision on CUDA")
+    amp: bool = option(False, "mixed precision (bfloat16) on CUDA")
     seed: int = option(0, "random seed", 0)
 
     def __post_init__(self) -> None:
