@@ -177,6 +177,9 @@ def variations(config: object, classes: int) -> dict[str, object]:
     lighter = replace(merge, anchor_weight=merge.anchor_weight / 3)
     return {
         "lighter pairs in the merge": replace(config, merge=lighter),
+        "lighter pairs of new classes": replace(config, new_anchor=1 / 3),
+        "pairs of new classes a tenth as heavy": replace(config, new_anchor=0.1),
+        "no pairs of new classes in the merge": replace(config, new_anchor=0.0),
         "heavier pairs in the merge": replace(config, merge=replace(merge, anchor_weight=merge.anchor_weight * 3)),
         "new classes thrice as often": replace(config, new_share=3.0),
         "new classes twice as often in the merge alone": replace(merge_alone, merge=replace(merge, class_shares=often)),

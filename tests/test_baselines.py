@@ -115,6 +115,9 @@ def test_classes_that_the_root_lacks_are_shown_as_often_as_asked(name, on_all):
     shares = {stage.name: stage.config.class_shares for stage in found.plan(classes, config)}
     assert [stage for stage in shares if shares[stage] == (1.0, 1.0, 3.0, 3.0, 3.0)] == on_all
     assert all(shares[stage] == () for stage in shares if stage not in on_all)
+    if name != "ewc":  # which has no pairs
+        merge = found.plan(classes, replace(config, new_anchor=0.1))[-1].config
+        assert merge.anchor_shares == (1.0, 1.0, 0.1, 0.1, 0.1) and merge.class_shares == (1.0, 1.0, 3.0, 3.0, 3.0)
     own = (5.0, 4.0, 3.0, 2.0, 1.0)
     config = replace(config, merge=replace(config.merge, class_shares=own))
     assert found.plan(classes, config)[-1].config.class_shares == own

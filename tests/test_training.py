@@ -242,10 +242,11 @@ def test_both_halves_of_a_batch_and_the_generator_see_the_same_order_of_labels(t
 
 
 @pytest.mark.parametrize("shares", [(1.0,), (1.0, 1.0, 1.0), (0.0, 0.0)])
-def test_shares_that_do_not_fit_the_classes_are_refused(tiny, shares):
+@pytest.mark.parametrize("name", ["class_shares", "anchor_shares"])
+def test_shares_that_do_not_fit_the_classes_are_refused(tiny, name, shares):
     gan = tiny(("cat", "dog"))
-    with pytest.raises(CocktailError, match="class_shares"):
-        train(gan, GanSource(gan), replace(QUICK, class_shares=shares))
+    with pytest.raises(CocktailError, match=name):
+        train(gan, GanSource(gan), replace(QUICK, **{name: shares}))
 
 
 def test_a_student_without_a_discriminator_is_refused(tiny):
@@ -479,24 +480,28 @@ def test_an_anchor_pulls_the_student_to_its_pictures_of_the_same_z(tiny):
         assert distance(pulled, target, name) < 0.9 * distance(free, target, name)
 
 
-def test_each_class_follows_its_own_anchor(tiny):
+class Flat(torch.nn.Module):
+    """A generator that draws one grey."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def map(self, z, c):
+        return z
+
+    def synthesize(self, ws):
+        return torch.full((len(ws), 3, 8, 8), self.value)
+
+
+@pytest.mark.parametrize("shares, white", [((), True), ((1.0, 1.0), True), ((1.0, 0.0), False)])
+def test_each_class_follows_its_own_anchor_as_closely_as_asked(tiny, shares, white):
     """The anchor of one class draws black, that of the other white."""
-
-    class Flat(torch.nn.Module):
-        def __init__(self, value):
-            super().__init__()
-            self.value = value
-
-        def map(self, z, c):
-            return z
-
-        def synthesize(self, ws):
-            return torch.full((len(ws), 3, 8, 8), self.value)
-
     student = tiny(("cat", "dog"), use_noise=False, class_w_gain=1.0)
-    _, pulled = train(student, GanSource(student), FOLLOW, anchors={"dog": Flat(0.9), "cat": Flat(-0.9)})
+    config, anchors = replace(FOLLOW, anchor_shares=shares), {"dog": Flat(0.9), "cat": Flat(-0.9)}
+    _, pulled = train(student, GanSource(student), config, anchors=anchors)
     cat, dog = (pulled.sample(range(16), name).mean() for name in ("cat", "dog"))
-    assert cat < -0.4 and dog > 0.4
+    assert cat < -0.4 and (dog > 0.4) == white
 
 
 def test_a_source_that_knows_its_latents_is_followed_too(tiny):

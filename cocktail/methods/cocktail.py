@@ -9,7 +9,7 @@ from cocktail.errors import CocktailError
 from cocktail.gan import Gan, average, weight_distance
 from cocktail.methods.alignment import AlignedSource
 from cocktail.methods.fisher import fisher_average, fisher_information
-from cocktail.methods.preparing import class_gain, prepare_root, shared_out
+from cocktail.methods.preparing import class_gain, loosened, prepare_root, shared_out
 from cocktail.methods.presets import SMALL, SMALL_FIT, SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher, method
 from cocktail.options import check_options, option
@@ -38,6 +38,7 @@ class CocktailConfig:
     match: bool = option(False, "aligning matches small things of the sources to the root's by where they show")
     warm: WarmStartConfig = option(WarmStartConfig(stage_kimg=(0.0,)), "fit of the average to the aligned sources")
     new_share: float = option(1.0, "how often classes that the root lacks are shown, its own counting 1", 0.0, 100.0)
+    new_anchor: float = option(1.0, "weight of the pairs of classes that the root lacks, its own counting 1", 0.0)
     extra_kimg: tuple[float, ...] = option((), "further merging, each a stage of its own, in kimg", 0.0)
 
     def __post_init__(self) -> None:
@@ -84,7 +85,8 @@ def plan(classes: Sequence[Sequence[str]], config: CocktailConfig, seed: int = 0
     if config.align and sum(config.warm.stage_kimg):
         fit = shared_out(config.warm, classes, config.new_share)
         stages.append(Planned("distill", replace(fit, seed=seed), total))
-    merge = replace(shared_out(config.merge, classes, config.new_share), seed=seed + count)
+    merge = loosened(shared_out(config.merge, classes, config.new_share), classes, config.new_anchor)
+    merge = replace(merge, seed=seed + count)
     stages.append(Planned("merge", merge, total))
     for index, kimg in enumerate(config.extra_kimg, start=1):
         more = replace(merge, total_kimg=kimg, seed=merge.seed + index)

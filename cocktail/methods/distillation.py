@@ -12,7 +12,7 @@ from cocktail.gan import Gan
 from cocktail.methods import onestage
 from cocktail.methods.alignment import PairedSource
 from cocktail.methods.onestage import OneStageConfig
-from cocktail.methods.preparing import prepare_root, shared_out
+from cocktail.methods.preparing import loosened, prepare_root, shared_out
 from cocktail.methods.presets import SMALL_FIT, SMALL_MERGE
 from cocktail.methods.registry import Context, Planned, Teacher, method
 from cocktail.options import option
@@ -25,6 +25,7 @@ class DistillationConfig(OneStageConfig):
     """All classes follow their source."""
 
     warm: WarmStartConfig = option(WarmStartConfig(), "fit to the sources' samples and their latents")
+    new_anchor: float = option(1.0, "weight of the pairs of classes that the root lacks, its own counting 1", 0.0)
 
 
 GOOD = DistillationConfig(merge=SMALL_MERGE, class_w_gain=4.0, warm=SMALL_FIT, new_share=2.0)
@@ -37,6 +38,7 @@ PRESETS = {
 
 def plan(classes: Sequence[Sequence[str]], config: DistillationConfig, seed: int = 0) -> list[Planned]:
     """The fit, then the adversarial stages."""
+    config = replace(config, merge=loosened(config.merge, classes, config.new_anchor))
     fit = replace(shared_out(config.warm, classes, config.new_share), seed=seed)
     return [Planned("distill", fit, sum(map(len, classes))), *onestage.plan(classes, config, seed)]
 

@@ -66,10 +66,22 @@ def shared_out(stage: Stage, classes: Sequence[Sequence[str]], new_share: float)
 
     `classes` are those of each teacher, the root first. Shares that the stage gives itself stay.
     """
-    if new_share == 1 or stage.class_shares:
-        return stage
+    return stage if stage.class_shares else replace(stage, class_shares=_by_novelty(classes, new_share))
+
+
+def loosened(stage: TrainConfig, classes: Sequence[Sequence[str]], new_anchor: float) -> TrainConfig:
+    """A merge on pairs, those of classes that the root lacks weighing `new_anchor` times as much as its own.
+
+    Light pairs leave more to the discriminator, which helps where a class is far from the root; heavy ones keep the
+    latent space shared (measured: docs/RESULTS.md, "One thing other"). Shares that the stage gives itself stay.
+    """
+    return stage if stage.anchor_shares else replace(stage, anchor_shares=_by_novelty(classes, new_anchor))
+
+
+def _by_novelty(classes: Sequence[Sequence[str]], new: float) -> tuple[float, ...]:
+    """1 for each class of the root and `new` for every other; () where that is 1 as well."""
     root, *others = map(len, classes)
-    return replace(stage, class_shares=(1.0,) * root + (new_share,) * sum(others))
+    return () if new == 1 else (1.0,) * root + (new,) * sum(others)
 
 
 def class_gain(gan: Gan) -> float:

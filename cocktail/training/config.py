@@ -31,6 +31,7 @@ class TrainConfig:
     class_shares: tuple[float, ...] = option((), "share of each class in a batch; empty = equal", 0.0)
     reuse_samples: bool = option(False, "the discriminator sees the generator step's pictures")
     anchor_weight: float = option(10.0, "weight of distillation where there are anchors", 0.0)
+    anchor_shares: tuple[float, ...] = option((), "anchor_weight of each class, times this; empty = 1", 0.0)
     anchor_kimg: float = option(0.0, "distillation fades to 0 at this kimg; 0 = never", 0.0)
     anchor_only_kimg: float = option(0.0, "first kimg, in which the generator follows its anchors alone", 0.0)
     amp: bool = option(False, "mixed precision (bfloat16) on CUDA")
@@ -39,6 +40,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "grow_kimg", tuple(self.grow_kimg))
         object.__setattr__(self, "class_shares", tuple(self.class_shares))
+        object.__setattr__(self, "anchor_shares", tuple(self.anchor_shares))
         check_options(self)
 
 

@@ -27,6 +27,7 @@ class Trainer:
         names = source.classes if student.classes else ()
         self.class_ids = torch.tensor([student.class_index(name) for name in names], dtype=torch.long)
         self.anchors = {source.classes.index(name): g.eval().requires_grad_(False) for name, g in anchors.items()}
+        self.anchor_shares = torch.tensor(_for_classes("anchor_shares", self.config.anchor_shares, len(source.classes)))
         self.team, n = parallel.current(), self.config.batch
         limits = (m.group_size for m in state.discriminator.modules() if isinstance(m, MinibatchStd))
         self.part = self.team.part(n, max(limits, default=1))
@@ -110,8 +111,11 @@ class Trainer:
                 with torch.no_grad():
                     wanted = real if paired else self._anchored(images, z, c, labels)
                     targets = state.discriminator.activations(wanted)[:-1]
-                distance = F.l1_loss(images, wanted)
-                distance += 0.1 * sum(F.l1_loss(a, b) for a, b in zip(found[:-1], targets, strict=True)) / len(targets)
+                shares = self.anchor_shares[labels].to(self.device) if len(self.anchor_shares) else None
+                distance = _l1(images, wanted, shares)
+                distance += (
+                    0.1 * sum(_l1(*maps, shares) for maps in zip(found[:-1], targets, strict=True)) / len(targets)
+                )
                 follow = state.images < 1000 * config.anchor_only_kimg
                 loss = anchor_weight * distance + (0 if follow else loss)
                 losses["anchor"] = distance.detach()
@@ -203,6 +207,18 @@ class Trainer:
             average.copy_(value)
 
 
+def _for_classes(name: str, shares: tuple[float, ...], classes: int) -> tuple[float, ...]:
+    """Shares, of which there must be one for each class, or none at all. Raises: CocktailError where not."""
+    if shares and (len(shares) != classes or min(shares) < 0 or sum(shares) <= 0):
+        raise CocktailError(f"{name} {shares} for {classes} classes; give one share of at least 0 for each.")
+    return shares
+
+
+def _l1(a: Tensor, b: Tensor, shares: Tensor | None) -> Tensor:
+    """Mean absolute difference of two [N, ...], each row times its share [N]."""
+    return F.l1_loss(a, b) if shares is None else ((a - b).abs().flatten(1).mean(dim=1) * shares).mean()
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Tells whether mixed precision pays on a device: a CUDA one from Ampere on.
 
@@ -213,9 +229,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 def balanced_labels(n: int, classes: int, shares: tuple[float, ...], rng: torch.Generator) -> Tensor:
     """Class labels in the given shares (default equal) as exactly as n allows, shuffled: int64 [n]."""
-    weights = torch.tensor(shares or [1.0] * classes, dtype=torch.float64)
-    if len(weights) != classes or (weights < 0).any() or weights.sum() <= 0:
-        raise CocktailError(f"class_shares {shares} for {classes} classes; give one share of at least 0 for each.")
+    weights = torch.tensor(_for_classes("class_shares", shares, classes) or [1.0] * classes, dtype=torch.float64)
     points = (torch.arange(n, dtype=torch.float64) + torch.rand(1, generator=rng, dtype=torch.float64)) / n
     labels = torch.searchsorted((weights / weights.sum()).cumsum(0), points).clamp(max=classes - 1)
     return labels[torch.randperm(n, generator=rng)]
