@@ -17,8 +17,9 @@ from cocktail.images import grid
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 COLOURS = {"transfer": "#7a7a7a", "plain": "#3f7fbf", "ours": "#c8452d", "upper": "#2f9e62", "distillation": "#b08b2e",
-           "scratch": "#b9b9b9", "freezed": "#8f6bb3", "ewc": "#5aa7a7"}  # fmt: skip
-CURVES = ("scratch", "transfer", "plain", "distillation", "ours", "upper")
+           "scratch": "#b9b9b9", "transfer+": "#8f6bb3"}  # fmt: skip
+CURVES = ("scratch", "transfer", "transfer+", "plain", "distillation", "ours", "upper")
+SIDE_BY_SIDE = CURVES[1:]
 SCALES = (0.25, 0.5, 2, 4)  # of the budget
 COLUMNS, ENLARGE, LABEL_PX = 12, 2, 190
 
@@ -96,7 +97,7 @@ def budgets(known: Known) -> go.Figure:
 def side_by_side(union: Sequence[str], resolution: int = 32) -> None:
     """The same seeds by every way that is on this disk, each with its name (the paper's figures 12 and 13)."""
     rows = []
-    for way in ("transfer", "plain", "distillation", "ours", "upper"):
+    for way in SIDE_BY_SIDE:
         folder = WORK / "cells" / f"{'+'.join(union)}_{resolution}_{way}_seed_1"
         if (folder / "result").exists():
             gan = checkpoints.load(folder)
@@ -108,7 +109,7 @@ def side_by_side(union: Sequence[str], resolution: int = 32) -> None:
     sheet, top = Image.new("RGB", (width, height), "white"), 0
     for title, picture in rows:
         ImageDraw.Draw(sheet).multiline_text(
-            (6, top + 6), title.replace(", ", ",\n").replace(" without", "\nwithout"), "black"
+            (6, top + 6), title.replace(", ", ",\n").replace(" with", "\nwith"), "black"
         )
         sheet.paste(picture, (LABEL_PX, top))
         top += picture.height + 8
