@@ -1,19 +1,20 @@
-// Twenty pictures to judge with + and −. A mark is told to the server at once; the value says how things stand.
+// Twenty pictures to judge with + and −. All marks are told to the server with each new one, and when: what gets lost or
+// comes too late on the way is made good by the next. The value says how things stand.
 const box = element.querySelector(".judge");
 const marks = new Map();
 
 function name(item) { return item.about; }
 
 function mark(item, sign) {
-  const now = marks.get(item.id) === sign ? 0 : sign;
-  now ? marks.set(item.id, now) : marks.delete(item.id);
-  trigger("like", { label: item.label, seed: item.seed, mark: now });
+  const now = marks.get(item.id)?.mark === sign ? 0 : sign;
+  now ? marks.set(item.id, { label: item.label, seed: item.seed, mark: now }) : marks.delete(item.id);
+  trigger("like", { at: performance.timeOrigin + performance.now(), marks: [...marks.values()] });
   paint();
 }
 
 function paint() {
   box.querySelectorAll(".judged").forEach((node) => {
-    const sign = marks.get(node.dataset.id) || 0;
+    const sign = marks.get(node.dataset.id)?.mark || 0;
     node.classList.toggle("plus", sign > 0);
     node.classList.toggle("minus", sign < 0);
     node.querySelector(".yes").setAttribute("aria-pressed", String(sign > 0));

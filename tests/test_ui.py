@@ -408,28 +408,37 @@ def test_each_picture_of_a_mix_is_its_row_with_layers_of_its_column(models, load
 # Finding directions
 
 
-def test_marks_are_kept_changed_and_taken_back(loaded):
-    known = find.marked(loaded, {}, {"label": "cat", "seed": 3, "mark": 1})
-    known = find.marked(loaded, known, {"label": "dog", "seed": 3, "mark": -1})
+def a_mark(seed=3, label="cat", mark=1):
+    return {"label": label, "seed": seed, "mark": mark}
+
+
+def test_all_marks_are_told_with_the_time(loaded):
+    at, known = find.marked(loaded, {"at": 7.5, "marks": [a_mark(), a_mark(label="dog", mark=-1)]})
+    assert at == 7.5
     assert [(m.label, m.seed, m.positive) for m in find.marks_of(known)] == [("cat", 3, True), ("dog", 3, False)]
-    known = find.marked(loaded, known, {"label": "cat", "seed": 3, "mark": -1})
-    assert [(m.label, m.positive) for m in find.marks_of(known)] == [("dog", False), ("cat", False)]
-    before = dict(known)
-    assert len(find.marked(loaded, known, {"label": "cat", "seed": 3, "mark": 0})) == 1 and known == before
+    assert find.marked(loaded, {"at": 8, "marks": []}) == (8, {})
 
 
-@pytest.mark.parametrize("data", [{}, {"seed": "3"}, {"seed": None}, {"mark": 2}, {"mark": None}, {"label": "wolf"}])
-def test_a_mark_that_cannot_be_read_is_refused(loaded, data):
-    with pytest.raises(CocktailError, match="mark that cannot be read"):
-        find.marked(loaded, {}, ({"label": "cat", "seed": 3, "mark": 1} | data) if data else data)
+@pytest.mark.parametrize(
+    "mark", [{}, 3, a_mark("3"), a_mark(None), a_mark(-1), a_mark(mark=2), a_mark(mark=0), a_mark(label="wolf")]
+)
+def test_a_mark_that_cannot_be_read_is_refused(loaded, mark):
+    with pytest.raises(CocktailError, match="marks that cannot be read"):
+        find.marked(loaded, {"at": 1, "marks": [mark]})
+
+
+@pytest.mark.parametrize("data", [{}, {"at": 1}, {"at": "1", "marks": []}, {"at": 1, "marks": {}}])
+def test_marks_without_a_time_or_a_list_are_refused(loaded, data):
+    with pytest.raises(CocktailError, match="marks that cannot be read"):
+        find.marked(loaded, data)
 
 
 def test_how_things_stand_is_told_with_each_mark(loaded):
-    known = {}
-    assert find.tell(loaded, known).startswith("0 positive, 0 negative. Five of each")
+    marks = []
+    assert find.tell(loaded, {}).startswith("0 positive, 0 negative. Five of each")
     for seed in range(12):
-        known = find.marked(loaded, known, {"label": "cat", "seed": seed, "mark": 1 if seed % 2 else -1})
-        told = find.tell(loaded, known)
+        marks.append(a_mark(seed, mark=1 if seed % 2 else -1))
+        told = find.tell(loaded, find.marked(loaded, {"at": seed, "marks": marks})[1])
         assert told.startswith(f"{(seed + 1) // 2} positive, {(seed + 2) // 2} negative.")
         assert ("Accuracy if found now" in told) == (seed >= 9)
     assert re.search(r"left out: \d+% \(chance is 50%\)", told)

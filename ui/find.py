@@ -24,6 +24,7 @@ PAGE = 20  # pictures to judge at once
 HAND, SCORER, LIST, ONNX = "hand", "scorer", "list", "onnx"
 WAYS = {HAND: "judged by hand", SCORER: "by a score", ONNX: "by a classifier", LIST: "from a list"}
 TEMPLATE = '<section class="judge" aria-label="Pictures to judge"></section>'
+UNREADABLE = "The page sent marks that cannot be read. Load it again."
 POSITIVE, NEGATIVE = "#1c887c", "#d2694a"
 
 
@@ -90,7 +91,7 @@ def stage(public: bool) -> dict:
 
 
 def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
-    models, marks, start, entered = page.models, gr.State({}), gr.State(0), gr.State("")
+    models, marks, start, entered, told_at = page.models, gr.State({}), gr.State(0), gr.State(""), gr.State(0.0)
 
     def switch(how):
         shown = {"by_hand": how == HAND, "by_score": how == SCORER, "by_onnx": how == ONNX,
@@ -125,10 +126,13 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
     def forget(ref, judged):
         return {marks: {}, own["judge"]: judged | {"told": tell(models.get(ref), {}), "cleared": True}}
 
-    def mark(ref, known, judged, event: gr.EventData):
+    def mark(ref, known, before, judged, event: gr.EventData):
+        """The page tells all its marks each time, and when; what comes late says nothing new."""
         loaded = models.get(ref)
-        known = marked(loaded, known, event._data)
-        return {marks: known, own["judge"]: judged | {"told": tell(loaded, known), "cleared": False}}
+        at, told = marked(loaded, event._data)
+        known = told if at > before else known
+        return {marks: known, told_at: max(at, before),
+                own["judge"]: judged | {"told": tell(loaded, known), "cleared": False}}  # fmt: skip
 
     def find(visitor, ref, picks, name, *values):
         loaded, asked = models.get(ref), Labels(*values)
@@ -155,7 +159,7 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
     own["more"].click(base.polite(turn), judged, [own["judge"], start], **base.QUIET)
     own["classes"].input(base.polite(restart), judged, own["judge"], **base.QUIET)
     own["reset"].click(base.polite(forget), [page.model, own["judge"]], [marks, own["judge"]], **base.QUIET)
-    own["judge"].like(base.polite(mark), [page.model, marks, own["judge"]], [marks, own["judge"]],
+    own["judge"].like(base.polite(mark), [page.model, marks, told_at, own["judge"]], [marks, told_at, own["judge"]],
                       trigger_mode="multiple", **base.QUIET)  # fmt: skip
     values = [own["how"], own["classes"], marks]
     values += [own[name] for name in ("scorer", "onnx", "output", "scaling", "looked", "side", "csv")]
@@ -175,14 +179,25 @@ def page_of(loaded: Loaded, classes, start: int) -> dict:
     return {"cells": cells, "told": "Mark 5 pictures or more with +, and 5 or more with −. Keys: + and −, arrows."}
 
 
-def marked(loaded: Loaded, known: dict, data: dict) -> dict:
-    """The marks after one more: (class, seed) -> positive."""
-    seed, label, sign = data.get("seed"), data.get("label") or None, data.get("mark")
-    known_class = label in (loaded.gan.classes or (None,))
-    if not isinstance(seed, int) or not 0 <= seed <= MAX_SEED or sign not in (-1, 0, 1) or not known_class:
-        raise CocktailError("The page sent a mark that cannot be read. Load it again.")
-    known = {key: value for key, value in known.items() if key != f"{label}/{seed}"}
-    return known | {f"{label}/{seed}": (label, seed, sign > 0)} if sign else known
+def marked(loaded: Loaded, data: dict) -> tuple[float, dict]:
+    """What the page tells: when, in ms, and all marks, "class/seed" -> (class, seed, positive).
+
+    Raises: CocktailError where it is something else.
+    """
+    at, marks = data.get("at"), data.get("marks")
+    if not isinstance(at, (int, float)) or not isinstance(marks, list):
+        raise CocktailError(UNREADABLE)
+    found = {}
+    for mark in marks:
+        if not isinstance(mark, dict):
+            raise CocktailError(UNREADABLE)
+        label, seed, sign = (mark.get(key) for key in ("label", "seed", "mark"))
+        label = label or None
+        known_class = label in (loaded.gan.classes or (None,))
+        if not isinstance(seed, int) or not 0 <= seed <= MAX_SEED or sign not in (-1, 1) or not known_class:
+            raise CocktailError(UNREADABLE)
+        found[f"{label}/{seed}"] = (label, seed, sign > 0)
+    return at, found
 
 
 def marks_of(known: dict) -> list[Mark]:
