@@ -55,12 +55,13 @@ function tile(item, place) {
   return node;
 }
 
-let drawn = "";
+let drawn = "", cleared = 0;
 function show() {
   const value = props.value;
   if (!value || !value.cells) return;
   const key = value.cells.map((cell) => cell.id).join();
-  if (value.cleared) marks.clear();
+  if (value.cleared && value.cleared !== cleared) marks.clear();  // once: a value may be shown again
+  cleared = value.cleared || cleared;
   let grid = box.querySelector(".judge-grid");
   if (!grid) {
     const told = make("p", "judge-told", box);

@@ -1,5 +1,6 @@
 """Finding a direction: judging pictures by hand, by a scorer, or from a list; and suggestions without labels."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
         return {
             own["classes"]: gr.CheckboxGroup(list(names), value=list(names[:1]), visible=len(names) > 1),
             own["scorer"]: gr.Dropdown(found, value=first),
-            own["judge"]: page_of(loaded, names[:1], 0) | {"cleared": True}, marks: {}, start: 0,
+            own["judge"]: page_of(loaded, names[:1], 0) | {"cleared": time.time()}, marks: {}, start: 0,
             entered: loaded.fingerprint,
         }  # fmt: skip
 
@@ -124,15 +125,14 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
         return {own["judge"]: page_of(loaded, classes, first) | {"told": tell(loaded, known)}}
 
     def forget(ref, judged):
-        return {marks: {}, own["judge"]: judged | {"told": tell(models.get(ref), {}), "cleared": True}}
+        return {marks: {}, own["judge"]: judged | {"told": tell(models.get(ref), {}), "cleared": time.time()}}
 
     def mark(ref, known, before, judged, event: gr.EventData):
         """The page tells all its marks each time, and when; what comes late says nothing new."""
         loaded = models.get(ref)
         at, told = marked(loaded, event._data)
         known = told if at > before else known
-        return {marks: known, told_at: max(at, before),
-                own["judge"]: judged | {"told": tell(loaded, known), "cleared": False}}  # fmt: skip
+        return {marks: known, told_at: max(at, before), own["judge"]: judged | {"told": tell(loaded, known)}}
 
     def find(visitor, ref, picks, name, *values):
         loaded, asked = models.get(ref), Labels(*values)

@@ -216,6 +216,24 @@ def test_rows_and_columns_are_filled_and_a_click_on_the_shelf_adds(visit):
 # Directions
 
 
+def test_marks_can_be_forgotten_and_begun_again(visit):
+    visitor = visit().open().tab("Directions")
+    visitor.filled("#move", 4)
+    visitor.page.get_by_role("tab", name="Find", exact=True).click()
+    told, plus = visitor.page.locator("#judge .judge-told"), visitor.page.locator("#judge .judged.plus")
+    visitor.page.locator("#judge .judged").first.focus()
+    visitor.page.keyboard.press("+")
+    visitor.page.keyboard.press("+")
+    expect(told).to_contain_text("2 positive, 0 negative")
+    visitor.page.locator("#judge-reset").click()
+    expect(told).to_contain_text("0 positive, 0 negative")
+    expect(plus).to_have_count(0)
+    visitor.page.locator("#judge .judged").nth(4).focus()
+    visitor.page.keyboard.press("+")
+    expect(told).to_contain_text("1 positive, 0 negative")
+    expect(plus).to_have_count(1)
+
+
 def test_a_direction_is_found_by_judging_with_the_keyboard_and_moves_every_class(visit):
     visitor = visit().open().tab("Directions")
     visitor.filled("#move", 4)
