@@ -129,7 +129,7 @@ def branched_and_compared(visitor, home):
     page.locator("#run-edit").click()
     expect(page.locator("#merge-options input[name='merge.total_kimg']")).to_have_value("0.8")
     budget(visitor, merge__total_kimg=1.5)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1500)
     page.locator("#run-branch-name").locator("input, textarea").fill("a branch")
     page.locator("#run-branch").click()
     expect(page.locator(".run-title h2")).to_have_text("a branch")
