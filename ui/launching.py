@@ -31,7 +31,7 @@ def filled(text: str) -> list:
     """A recipe's text and the form that gives it: text, what was written, what the names are for, the controls."""
     form = merge_form.form_of(merge_form.read_text(text))
     values = vars(form) | {"root": gr.Dropdown(form.refs, value=form.root)}
-    return [text, {}, list(form.refs), *values.values()]
+    return [text, {"texts": [text]}, list(form.refs), *values.values()]
 
 
 def rewritten(text: str, recipe: Recipe) -> str:
@@ -43,11 +43,12 @@ def rewritten(text: str, recipe: Recipe) -> str:
 
 
 def newest(text: str, written: dict, form: merge_form.Form) -> str:
-    """The text that is to run: as somebody edited or loaded it, else what the form says at this very moment.
+    """The text that is to run: as somebody edited it, else what the form says at this very moment.
 
-    The form's last change may not have reached the text when Start is pressed.
+    The form's last change may not have reached the text when a button is pressed, and what was written for it may not
+    have reached the page: the text is the form's if it is one of the last that it wrote.
     """
-    return text if text != written.get("text") else merge_form.recipe_of(form).to_yaml()
+    return rewritten(text, merge_form.recipe_of(form)) if text in written.get("texts", ()) else text
 
 
 def start(text: str, name: str, probed: dict) -> runs.Run:

@@ -17,6 +17,7 @@ FORM = "form"  # one change after the other: the answer to an older one never co
 LONG = "measuring"  # the concurrency_id of probes: they take seconds, and one at a time measures right
 EXAMPLE = ("bundled/cat", "bundled/dog")
 ROOT_SAMPLES = 300
+WRITTEN = 7  # texts before the last one that are still known as the form's
 
 
 @base.tab("Merge", order=60)
@@ -81,7 +82,7 @@ def _controls(page: base.Page) -> dict:
             parts["load"] = gr.UploadButton("Load", file_types=[".yaml", ".yml"], elem_id="merge-load", min_width=90)
     parts["cluster"] = _words("merge-cluster")
     parts["probed"] = gr.State({})
-    parts["written"] = gr.State({})  # the recipe's text as the form wrote it last, and the name that it proposed
+    parts["written"] = gr.State({})  # the recipe's text as the form wrote it lately, and the name that it proposed
     parts["named"] = gr.State(chosen)  # the models that the names are for
     return parts
 
@@ -116,7 +117,7 @@ def _connect_form(page: base.Page, parts: dict) -> None:
         called = free if now in ("", last.get("name")) else now
         return {text: written, told: "", name: gr.skip() if called == now else called,
                 parts["cluster"]: run_actions.cluster(called),
-                parts["written"]: {"text": written, "name": free}}  # fmt: skip
+                parts["written"]: {"texts": [*last.get("texts", ())[-WRITTEN:], written], "name": free}}  # fmt: skip
 
     def picked(refs, root, named, request: gr.Request):
         access.check_refs(page.models, refs, request)

@@ -119,9 +119,9 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
         allowed(models, request)
         return [*launching.filled(run_of(chosen).recipe().to_yaml()), chosen]
 
-    def branched(chosen, name, text, of, other, request: gr.Request):
+    def branched(request: gr.Request, chosen, name, of, text, written, other, *form):
         allowed(models, request)
-        recipe = merge_form.read_text(text) if of == chosen else None
+        recipe = merge_form.read_text(launching.newest(text, written, Form(*form))) if of == chosen else None
         made = runs.branch(run_of(chosen), named(name), recipe)
         return seen_by(request, str(made.folder), other)
 
@@ -151,8 +151,8 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
     parts["start"].click(base.polite(started), [*asked, *parts["form"]], shown, **base.SILENT)
     parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **base.SILENT)
     parts["edit"].click(base.polite(edited), parts["chosen"], [*parts["loaded"], parts["of"]], **base.SILENT)
-    parts["branch"].click(base.polite(branched), [parts["chosen"], parts["branch_name"], parts["recipe"], parts["of"],
-                          parts["other"]], shown, **base.SILENT)  # fmt: skip
+    branch = [parts[key] for key in ("chosen", "branch_name", "of", "recipe", "written", "other")]
+    parts["branch"].click(base.polite(branched), [*branch, *parts["form"]], shown, **base.SILENT)
     parts["delete"].click(base.polite(deleted), [parts["chosen"], parts["sure"], parts["other"]],
                           [*shown, parts["sure"]], **base.SILENT)  # fmt: skip
     for key, what in (("open", opened), ("best", opened_best)):

@@ -126,11 +126,11 @@ def branched_and_compared(visitor, home):
     """A branch with another length of merging, with the pictures of the run that it comes from beside its own."""
     page = visitor.page
     page.get_by_text("Extend, branch, compare, delete").click()
+    budget(visitor, merge__total_kimg=7)  # so that one sees when the recipe has come into the form
     page.locator("#run-edit").click()
     expect(page.locator("#merge-options input[name='merge.total_kimg']")).to_have_value("0.8")
-    budget(visitor, merge__total_kimg=1.5)
-    page.wait_for_timeout(1500)
     page.locator("#run-branch-name").locator("input, textarea").fill("a branch")
+    budget(visitor, merge__total_kimg=1.5)
     page.locator("#run-branch").click()
     expect(page.locator(".run-title h2")).to_have_text("a branch")
     state(visitor, "not started")
