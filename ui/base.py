@@ -74,8 +74,12 @@ def tab_id(name: str) -> str:
 
 
 def head() -> str:
-    """The style sheet for the page's head: `css` of launch() would take its selectors apart at every comma."""
-    return f"<style>{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>"
+    """The style sheet for the page's head: `css` of launch() would take its selectors apart at every comma.
+
+    And a script that must be there before Gradio asks for anything.
+    """
+    style, wake = ((ASSETS / name).read_text(encoding="utf-8") for name in ("style.css", "wake.js"))
+    return f"<style>{style}</style><script>{wake}</script>"
 
 
 def script(name: str) -> str:
@@ -164,6 +168,7 @@ def build(models: Models) -> gr.Blocks:
             run_actions.chip()
             gr.HTML(APPEARANCE, elem_id="appearance", js_on_load=script("page.js"), apply_default_css=False)
         deliver = gr.HTML(None, html_template="", js_on_load=script("deliver.js"), elem_id="deliver", visible="hidden")
+        gr.Button("Wake", elem_id="wake", visible="hidden").click(lambda: None, **SILENT)  # what for: assets/wake.js
         strip = shelf.component()
         with gr.Tabs(elem_id="tabs", selected=tab_id(TABS[0].name)) as tabs:
             page = Page(models, blocks, tabs, model, opened, visitor, strip, deliver)

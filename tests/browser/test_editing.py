@@ -234,6 +234,24 @@ def test_marks_can_be_forgotten_and_begun_again(visit):
     expect(plus).to_have_count(1)
 
 
+def test_an_event_sent_while_the_end_of_the_answers_is_on_its_way_is_answered(visit):
+    visitor = visit().open().tab("Directions")
+    visitor.filled("#move", 4)
+    visitor.page.get_by_role("tab", name="Find", exact=True).click()
+    visitor.page.locator("#judge .judged").first.focus()
+    visitor.page.wait_for_timeout(500)  # nothing else is under way
+    held = []
+    visitor.page.route("**/queue/data*", lambda route: held.append((route, route.fetch())), times=1)
+    visitor.page.keyboard.press("+")
+    while not held:
+        visitor.page.wait_for_timeout(20)
+    with visitor.page.expect_response("**/queue/join*"):
+        visitor.page.keyboard.press("+")
+    route, answers = held[0]
+    route.fulfill(response=answers)
+    expect(visitor.page.locator("#judge .judge-told")).to_contain_text("2 positive, 0 negative")
+
+
 def test_a_direction_is_found_by_judging_with_the_keyboard_and_moves_every_class(visit):
     visitor = visit().open().tab("Directions")
     visitor.filled("#move", 4)
