@@ -1,12 +1,17 @@
 """What this machine offers: threads, devices, and their names for a card."""
 
+import ctypes
 import os
 import platform
+import sys
 from pathlib import Path
 
 import torch
 
 from cocktail.errors import CocktailError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+LARGEST = 32 << 20  # bytes; above it glibc takes memory from the system in any case
 
 
 def available_threads() -> int:
@@ -18,6 +23,18 @@ def available_threads() -> int:
     except (OSError, ValueError):  # no control groups here, or "max": no limit
         pass
     return count
+
+
+def keep_memory() -> None:
+    """Has this process keep the memory that it frees, for the next step of a training to use.
+
+    As it is, glibc hands large blocks back to the system, and each comes anew as thousands of empty pages: a tenth of
+    the time of a step. Where the C library is another one nothing changes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, LARGEST)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def check_device(name: str, setting: str = "device") -> str:

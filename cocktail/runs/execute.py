@@ -48,6 +48,7 @@ def execute(recipe: Recipe, folder: str | Path, resume: bool = False, report_ima
     """
     with parallel.joined(recipe.device) as team:
         torch.set_num_threads(recipe.threads or max(1, hardware.available_threads() // team.neighbours))
+        hardware.keep_memory()
         if team.main:
             return (yield from _lead(recipe, Path(folder), resume, report_images, team.device))
         return (yield from _follow(recipe, Path(folder), report_images, team.device))
@@ -70,6 +71,7 @@ def train_source(
     asks for a warm start, which needs a source that knows its latents. It waits for no other run.
     """
     torch.set_num_threads(threads or hardware.available_threads())
+    hardware.keep_memory()
     text = json.dumps({**description, "warm_start": warm and plain(warm), "config": plain(config)}, indent=1) + "\n"
     run = prepare(folder, resume, text)
     _forget_requests(run)
