@@ -1,5 +1,5 @@
-// Twenty pictures to judge with + and −. All marks are told to the server with each new one, and when: what gets lost or
-// comes too late on the way is made good by the next. The value says how things stand.
+// Twenty pictures to judge with + and −. All marks are told to the server with each new one, and when: they may come in
+// another order, and so may the answers. The value says how things stand, and as of which mark.
 const box = element.querySelector(".judge");
 const marks = new Map();
 
@@ -55,10 +55,11 @@ function tile(item, place) {
   return node;
 }
 
-let drawn = "", cleared = 0;
+let drawn = "", cleared = 0, asOf = 0;
 function show() {
   const value = props.value;
-  if (!value || !value.cells) return;
+  if (!value || !value.cells || (value.at && value.at < asOf)) return;
+  asOf = value.at || asOf;
   const key = value.cells.map((cell) => cell.id).join();
   if (value.cleared && value.cleared !== cleared) marks.clear();  // once: a value may be shown again
   cleared = value.cleared || cleared;

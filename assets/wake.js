@@ -1,6 +1,6 @@
 // Gradio's page can wait for ever: an answer to an event comes over one stream, which the server ends when nothing is
 // owed. An event that is sent while that end is on its way finds the stream open, and nobody opens the next one. The
-// event after it would; where none comes, the hidden button sends one.
+// event after it would; where none comes, the hidden button sends one. That one does not ask for another.
 (() => {
   const RECENT = 5000; // ms: longer than a message is under way
   const plain = window.fetch;
@@ -19,7 +19,8 @@
       request.signal?.addEventListener("abort", ended, { once: true });
     }
     const answer = await plain(...args);
-    if (open && request.url.includes("/queue/join")) joined = performance.now();
+    const own = String(request.body).slice(0, 40).includes('"data":["Wake"]');
+    if (open && !own && request.url.includes("/queue/join")) joined = performance.now();
     return answer;
   };
 })();

@@ -169,7 +169,7 @@ def build(models: Models) -> gr.Blocks:
             gr.HTML(APPEARANCE, elem_id="appearance", js_on_load=script("page.js"), apply_default_css=False)
         deliver = gr.HTML(None, html_template="", js_on_load=script("deliver.js"), elem_id="deliver", visible="hidden")
         wake = gr.Button("Wake", elem_id="wake", visible="hidden")
-        wake.click(lambda: None, trigger_mode="multiple", **SILENT)  # what for: assets/wake.js
+        wake.click(lambda _: None, wake, trigger_mode="multiple", **SILENT)  # what for: assets/wake.js
         strip = shelf.component()
         with gr.Tabs(elem_id="tabs", selected=tab_id(TABS[0].name)) as tabs:
             page = Page(models, blocks, tabs, model, opened, visitor, strip, deliver)

@@ -125,14 +125,15 @@ def connect(page: base.Page, parts, own: dict, view: Callable) -> None:
         return {own["judge"]: page_of(loaded, classes, first) | {"told": tell(loaded, known)}}
 
     def forget(ref, judged):
-        return {marks: {}, own["judge"]: judged | {"told": tell(models.get(ref), {}), "cleared": time.time()}}
+        told = tell(models.get(ref), {})
+        return {marks: {}, own["judge"]: judged | {"told": told, "at": None, "cleared": time.time()}}
 
     def mark(ref, known, before, judged, event: gr.EventData):
         """The page tells all its marks each time, and when; what comes late says nothing new."""
         loaded = models.get(ref)
         at, told = marked(loaded, event._data)
-        known = told if at > before else known
-        return {marks: known, told_at: max(at, before), own["judge"]: judged | {"told": tell(loaded, known)}}
+        known, at = (told, at) if at > before else (known, before)
+        return {marks: known, told_at: at, own["judge"]: judged | {"told": tell(loaded, known), "at": at}}
 
     def find(visitor, ref, picks, name, *values):
         loaded, asked = models.get(ref), Labels(*values)

@@ -216,12 +216,25 @@ def test_rows_and_columns_are_filled_and_a_click_on_the_shelf_adds(visit):
 # Directions
 
 
-def test_marks_can_be_forgotten_and_begun_again(visit):
+def finder(visit):
+    """A visitor with the first of the pictures to judge in focus, and where the page tells how things stand."""
     visitor = visit().open().tab("Directions")
     visitor.filled("#move", 4)
     visitor.page.get_by_role("tab", name="Find", exact=True).click()
-    told, plus = visitor.page.locator("#judge .judge-told"), visitor.page.locator("#judge .judged.plus")
     visitor.page.locator("#judge .judged").first.focus()
+    return visitor, visitor.page.locator("#judge .judge-told")
+
+
+def hold(visitor, address):
+    """Keeps back the answer to the next request to an address: [(route, answer)] once it is there."""
+    held = []
+    visitor.page.route(address, lambda route: held.append((route, route.fetch())), times=1)
+    return held
+
+
+def test_marks_can_be_forgotten_and_begun_again(visit):
+    visitor, told = finder(visit)
+    plus = visitor.page.locator("#judge .judged.plus")
     visitor.page.keyboard.press("+")
     visitor.page.keyboard.press("+")
     expect(told).to_contain_text("2 positive, 0 negative")
@@ -234,31 +247,40 @@ def test_marks_can_be_forgotten_and_begun_again(visit):
     expect(plus).to_have_count(1)
 
 
+def test_an_answer_that_comes_late_does_not_replace_a_newer_one(visit):
+    visitor, told = finder(visit)
+    held = hold(visitor, "**/queue/join*")
+    visitor.page.keyboard.press("+")
+    while not held:
+        visitor.page.wait_for_timeout(20)
+    visitor.page.keyboard.press("+")
+    expect(told).to_contain_text("2 positive, 0 negative")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    visitor.page.wait_for_timeout(1500)
+    expect(told).to_contain_text("2 positive, 0 negative")
+
+
 def test_an_event_sent_while_the_end_of_the_answers_is_on_its_way_is_answered(visit):
-    visitor = visit().open().tab("Directions")
-    visitor.filled("#move", 4)
-    visitor.page.get_by_role("tab", name="Find", exact=True).click()
-    visitor.page.locator("#judge .judged").first.focus()
+    visitor, told = finder(visit)
     visitor.page.wait_for_timeout(500)  # nothing else is under way
-    held = []
-    visitor.page.route("**/queue/data*", lambda route: held.append((route, route.fetch())), times=1)
+    held = hold(visitor, "**/queue/data*")
     visitor.page.keyboard.press("+")
     while not held:
         visitor.page.wait_for_timeout(20)
     with visitor.page.expect_response("**/queue/join*"):
         visitor.page.keyboard.press("+")
     route, answers = held[0]
+    asked = []
+    visitor.page.on("request", lambda request: asked.append(request) if "queue/join" in request.url else None)
     route.fulfill(response=answers)
-    expect(visitor.page.locator("#judge .judge-told")).to_contain_text("2 positive, 0 negative")
+    expect(told).to_contain_text("2 positive, 0 negative")
+    visitor.page.wait_for_timeout(1500)
+    assert len(asked) == 1  # what wakes the stream does not wake it again
 
 
 def test_a_direction_is_found_by_judging_with_the_keyboard_and_moves_every_class(visit):
-    visitor = visit().open().tab("Directions")
-    visitor.filled("#move", 4)
-    visitor.page.get_by_role("tab", name="Find", exact=True).click()
-    first = visitor.page.locator("#judge .judged").first
-    first.wait_for()
-    first.focus()
+    visitor, _ = finder(visit)
     for key in "+-+-+-+-+-+":
         visitor.page.keyboard.press(key)
     expect(visitor.page.locator("#judge .judge-told")).to_contain_text("Accuracy if found now")
