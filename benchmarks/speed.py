@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.reference import ReferenceDiscriminator, ReferenceGenerator
 from cocktail import domains
@@ -34,6 +35,7 @@ from cocktail.training import gradient_penalty
 R1_INTERVAL = 16
 BATCH = 16
 TARGETS = {"draw": 2.0, "train": 1.5}
+LIMIT = "convolutions alone"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,32 @@ def draw(who: Contestant, z: Tensor) -> Tensor:
         return who.synthesize(who.map(z), "const")
 
 
+class Convolutions(TorchDispatchMode):
+    """Notes the dense convolutions that run under it; those of FIR filters have a group for each channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.noted: list[tuple] = []
+
+    def __torch_dispatch__(self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+        if func is torch.ops.aten.convolution.default and args[-1] == 1:
+            self.noted.append(args)
+        return func(*args, **(kwargs or {}))
+
+
+def convolutions_of(who: Contestant, z: Tensor) -> Callable[[], None]:
+    """What does the dense convolutions of a drawing and nothing else: no other formulation with them is faster."""
+    with torch.no_grad(), Convolutions() as seen:
+        who.synthesize(who.map(z), "const")
+
+    def run() -> None:
+        with torch.inference_mode():
+            for args in seen.noted:
+                torch.convolution(*args)
+
+    return run
+
+
 def train(who: Contestant, z: Tensor, real: Tensor, penalise: bool) -> None:
     """One step of both networks: non-saturating logistic losses, R1 if asked, random noise, Adam."""
     g_optimizer, d_optimizer = who.optimizers
@@ -173,7 +201,10 @@ def interleaved(runs: dict[str, Callable[[], object]], rounds: int, warm_up: int
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds per picture of each contestant, and our ratios to the others: the median over rounds."""
+    """Median seconds per picture of each contestant, and our ratios to the others: the median over rounds.
+
+    `limit`: the ratio of the reference to its dense convolutions alone, which no formulation with them can exceed.
+    """
 
     case: str
     task: str
@@ -181,6 +212,7 @@ class Row:
     batch: int
     seconds: dict[str, float]
     ratios: dict[str, float]
+    limit: float | None = None
 
 
 def row(case: Case, task: str, kind: str, batch: int, seconds: dict[str, list[float]], base: str = "ours") -> Row:
@@ -205,9 +237,14 @@ def measure(case: Case, folder: Path | None, rounds: int) -> list[Row]:
         who.generator.eval()
     for batch in (1, BATCH):
         repeat = max(1, BATCH // batch)
-        runs = {who.name: lambda who=who, n=batch, k=repeat: [draw(who, z[:n]) for _ in range(k)] for who in everyone}
+        tasks = {who.name: lambda who=who, n=batch: draw(who, z[:n]) for who in everyone}
+        tasks[LIMIT] = convolutions_of(mine, z[:batch])
+        runs = {name: lambda task=task, k=repeat: [task() for _ in range(k)] for name, task in tasks.items()}
         seconds = interleaved(runs, rounds)
-        rows.append(row(case, f"draw, batch {batch}", "draw", batch * repeat, seconds))
+        least = seconds.pop(LIMIT)
+        limit = statistics.median(a / b for a, b in zip(seconds["reference"], least, strict=True))
+        drawn = row(case, f"draw, batch {batch}", "draw", batch * repeat, seconds)
+        rows.append(replace(drawn, limit=limit))
     for who in everyone:
         who.generator.train()
     plain, penalised = (
@@ -246,12 +283,14 @@ def table(rows: list[Row]) -> str:
         "target",
         *(f"{n}, ms/image" for n in ("ours", *opponents)),
         *(f"x {n}" for n in opponents),
+        "limit",
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for r in rows:
         times = [f"{1000 * r.seconds[n]:.2f}" if n in r.seconds else "-" for n in ("ours", *opponents)]
         ratios = [f"**{r.ratios[n]:.2f}**" if n in r.ratios else "-" for n in opponents]
-        lines.append("| " + " | ".join([r.case, r.task, f"{TARGETS[r.kind]:.1f}", *times, *ratios]) + " |")
+        limit = f"{r.limit:.2f}" if r.limit is not None else "-"
+        lines.append("| " + " | ".join([r.case, r.task, f"{TARGETS[r.kind]:.1f}", *times, *ratios, limit]) + " |")
     return "\n".join(lines)
 
 
@@ -277,7 +316,9 @@ def page(rows: list[Row], drawn: dict[str, float]) -> str:
         "(`benchmarks/reference.py`): grouped convolution when drawing, scaled activations when training. `peer`, "
         "where it is named, is NVIDIA's own code. A ratio above 1 means that ours is faster; it is the median "
         "over runs that alternate. A training step is one of the generator and one of the discriminator, with R1 "
-        "in every 16th.",
+        "in every 16th. The limit is the ratio of the reference to the dense convolutions of its drawing alone, "
+        "without mapping, modulation, filters, noise and activation: with the same convolutions no formulation can "
+        "be faster than that.",
         table(rows),
         "## Drawn domains",
         "Drawings per second at 64 px, in batches of 200; training takes them from a pool.",

@@ -28,17 +28,20 @@ def _depthwise(kernel: Tensor, x: Tensor, gain: float) -> Tensor:
     return (kernel.flip([0, 1]) * gain).to(x.dtype).expand(channels, 1, *kernel.shape)
 
 
-def fir(x: Tensor, kernel: Tensor, pad: tuple[int, int], gain: float = 1.0, stride: int = 1) -> Tensor:
+def fir(
+    x: Tensor, kernel: Tensor, pad: tuple[int, int], gain: float = 1.0, stride: int = 1, bias: Tensor | None = None
+) -> Tensor:
     """Zero-pad each side by `pad` = (before, after), convolve each channel with `kernel`, keep each `stride`-th sample.
 
-    x: float [N, C, H, W]; kernel: float32 [k, k]. Returns float [N, C, (H + sum(pad) - k) // stride + 1, ...].
+    x: float [N, C, H, W]; kernel: float32 [k, k]; bias: float [C], added. Returns float [N, C, H', ...] with
+    H' = (H + sum(pad) - k) // stride + 1.
     """
     before, after = pad
     symmetric = before == after
     if not symmetric:
         x = F.pad(x, [before, after, before, after])
     padding = before if symmetric else 0
-    return F.conv2d(x, _depthwise(kernel, x, gain), stride=stride, padding=padding, groups=x.shape[1])
+    return F.conv2d(x, _depthwise(kernel, x, gain), bias, stride=stride, padding=padding, groups=x.shape[1])
 
 
 def upsample2(x: Tensor, kernel: Tensor) -> Tensor:
@@ -60,18 +63,20 @@ def downsample2(x: Tensor, kernel: Tensor) -> Tensor:
     return fir(x, kernel, ((taps - 1) // 2, (taps - 2) // 2), stride=2)
 
 
-def conv2d_up2(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
+def conv2d_up2(x: Tensor, weight: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """Transposed convolution of stride 2 followed by the FIR filter (StyleGAN2, figure 3). [N,I,H,W] -> [N,O,2H,2W].
 
-    weight: float [O, I, k, k]. Folding both into one 6x6 kernel would need four times the multiplications.
+    weight: float [O, I, k, k]; bias: float [O]. Folding both into one 6x6 kernel would need four times the
+    multiplications.
     """
     size = weight.shape[-1]
     if size == 1:
-        return upsample2(F.conv2d(x, weight), kernel)
+        y = upsample2(F.conv2d(x, weight), kernel)
+        return y if bias is None else y + bias[:, None, None]
     taps = kernel.shape[0]
     y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     pad = size // 2 - size + 1
-    return fir(y, kernel, (pad + (taps + 1) // 2, pad + (taps - 2) // 2 + 1), gain=4.0)
+    return fir(y, kernel, (pad + (taps + 1) // 2, pad + (taps - 2) // 2 + 1), gain=4.0, bias=bias)
 
 
 def conv2d_down2(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: Tensor) -> Tensor:
@@ -130,17 +135,26 @@ def modulated_conv2d(
     x: float [N, I, H, W]; weight: float [O, I, k, k]; styles: float [N, I]; bias: float [O]; noise: broadcasts to the
     output. `up_kernel` (FIR) asks for twice the resolution. Returns float [N, O, H', W'].
     """
-    scale = demodulation(weight, styles) * gain if demodulate else None
     bias = (bias * gain).to(x.dtype)
-    if x.shape[0] == 1 and noise is None and up_kernel is None:
-        # One picture: scaling its weights is a plain convolution, and passes over the activations are saved.
-        w = weight * styles.reshape(1, -1, 1, 1)
-        w = w * scale.reshape(-1, 1, 1, 1) if scale is not None else w * gain
-        return F.conv2d(x, w.to(x.dtype), bias, padding=weight.shape[-1] // 2)
+    noise = None if noise is None else (noise * gain).to(x.dtype)
+    if x.shape[0] == 1 and not styles.requires_grad:
+        # One picture: scaling its weights makes a plain convolution, and passes over the activations are saved. Not
+        # where gradients are asked for: those of the scaled weights would cost another convolution.
+        rows = weight.flatten(1) * styles.repeat_interleave(weight.shape[2:].numel(), dim=1)
+        scale = gain
+        if demodulate:
+            scale = gain * (torch.linalg.vector_norm(rows, dim=1, keepdim=True).square() + 1e-8).rsqrt()
+        y = _conv2d(x, (rows * scale).view_as(weight).to(x.dtype), up_kernel, bias)
+        return y if noise is None else y.add_(noise)
+    scale = demodulation(weight, styles) * gain if demodulate else None
     if scale is None:
         styles = styles * gain
-    x = x * styles.to(x.dtype)[:, :, None, None]
-    w = weight.to(x.dtype)
-    y = conv2d_up2(x, w, up_kernel) if up_kernel is not None else F.conv2d(x, w, padding=weight.shape[-1] // 2)
-    shift = bias[:, None, None] if noise is None else bias[:, None, None] + (noise * gain).to(x.dtype)
+    y = _conv2d(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), up_kernel, None)
+    shift = bias[:, None, None] if noise is None else bias[:, None, None] + noise
     return torch.addcmul(shift, y, scale.to(x.dtype)[:, :, None, None]) if scale is not None else y + shift
+
+
+def _conv2d(x: Tensor, weight: Tensor, up_kernel: Tensor | None, bias: Tensor | None) -> Tensor:
+    if up_kernel is not None:
+        return conv2d_up2(x, weight, up_kernel, bias)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)

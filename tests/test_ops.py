@@ -133,6 +133,14 @@ def test_modulated_convolution_is_one_convolution_per_picture(batch, up, demodul
     assert torch.allclose(found, expected, atol=1e-9)
 
 
+def test_one_picture_is_the_same_with_gradients_and_without():
+    x, weight, styles, bias = randn(1, 5, 6, 6), randn(4, 5, 3, 3), randn(1, 5, seed=1), randn(4, seed=2)
+    known = {"up_kernel": kernel_of((1, 3, 3, 1)), "noise": randn(12, 12, seed=3), "gain": 1.25}
+    plain = ops.modulated_conv2d(x, weight, styles, bias, **known)
+    traced = ops.modulated_conv2d(x, weight, styles.requires_grad_(), bias, **known)
+    assert traced.requires_grad and torch.allclose(plain, traced, atol=1e-12)
+
+
 def test_the_inputs_of_a_modulated_convolution_stay_as_they_are():
     x, weight, styles, bias = randn(1, 5, 6, 6), randn(4, 5, 3, 3), randn(1, 5, seed=1), randn(4, seed=2)
     copies = [t.clone() for t in (x, weight, styles, bias)]
