@@ -151,8 +151,8 @@ def how_union(recipe: dict) -> str:
     kimg, fit, merge = config["root"]["total_kimg"], sum(config["warm"]["stage_kimg"]), config["merge"]["total_kimg"]
     return (
         f"**Union.** The cocktail: rooting of each source on the {root} ({kimg:g} kimg each), the average of all, "
-        f"and an adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`): a "
-        "class embedding in W; the rooted models tell which latent of a source belongs to which of the root "
+        f"and an adversarial merge on the sources' samples ({merge:g} kimg). Beyond the paper (preset `small`, for "
+        "longer): a class embedding in W; the rooted models tell which latent of a source belongs to which of the root "
         f"(`cocktail/methods/alignment.py`), and small things, like mouths, are matched by where in the picture they "
         "show (`cocktail/methods/visible.py`); the average is fitted to the samples so aligned and to pairs of them "
         f"that differ along one such direction, the most missed most often ({fit:g} kimg), and the merge stays near "
