@@ -135,18 +135,17 @@ def modulated_conv2d(
     x: float [N, I, H, W]; weight: float [O, I, k, k]; styles: float [N, I]; bias: float [O]; noise: broadcasts to the
     output. `up_kernel` (FIR) asks for twice the resolution. Returns float [N, O, H', W'].
     """
+    scale = demodulation(weight, styles) * gain if demodulate else None
     bias = (bias * gain).to(x.dtype)
     noise = None if noise is None else (noise * gain).to(x.dtype)
-    if x.shape[0] == 1 and not styles.requires_grad:
-        # One picture: scaling its weights makes a plain convolution, and passes over the activations are saved. Not
-        # where gradients are asked for: those of the scaled weights would cost another convolution.
-        rows = weight.flatten(1) * styles.repeat_interleave(weight.shape[2:].numel(), dim=1)
-        scale = gain
-        if demodulate:
-            scale = gain * (torch.linalg.vector_norm(rows, dim=1, keepdim=True).square() + 1e-8).rsqrt()
-        y = _conv2d(x, (rows * scale).view_as(weight).to(x.dtype), up_kernel, bias)
+    plain = noise is None and up_kernel is None
+    if x.shape[0] == 1 and (plain or torch.is_inference_mode_enabled()):
+        # One picture: scaling its weights makes an ordinary convolution, and passes over the activations are saved.
+        # With noise or upsampling only where a person looks: a run repeats to the last bit what it made before.
+        w = weight * styles.reshape(1, -1, 1, 1)
+        w = w * scale.reshape(-1, 1, 1, 1) if scale is not None else w * gain
+        y = _conv2d(x, w.to(x.dtype), up_kernel, bias)
         return y if noise is None else y.add_(noise)
-    scale = demodulation(weight, styles) * gain if demodulate else None
     if scale is None:
         styles = styles * gain
     y = _conv2d(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), up_kernel, None)
