@@ -46,7 +46,7 @@ WARM = WarmStartConfig(start_resolution=16, stage_kimg=(24.0, 48.0, 240.0))
 # the drawings'). The other domains do without.
 CONTRASTS = {"face": ("smile",)}
 CONTRAST_WEIGHT = 3.0
-# The preset of small networks, three times as long in the fit: four classes share what a source had to itself.
+# The preset of small networks, twice as long: four classes share what a source had to itself.
 SMALL = PRESETS["small"]
 MERGED = replace(SMALL, warm=replace(SMALL.warm, stage_kimg=(700.0,)), merge=replace(SMALL.merge, total_kimg=160.0))
 # The studio's sliders: name -> class of the union that it is found on, and the factor that the oracle reads there.
