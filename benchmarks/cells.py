@@ -62,7 +62,12 @@ class Cell:
 
     @property
     def folder(self) -> Path:
-        return WORK / "cells" / self.name.replace(" ", "_")
+        return cell_folder(self.name)
+
+
+def cell_folder(name: str) -> Path:
+    """Where the run of a cell is kept."""
+    return WORK / "cells" / name.replace(" ", "_")
 
 
 def results() -> dict[str, dict]:

@@ -10,10 +10,15 @@ again, one that was interrupted goes on where it was saved. `--part 1/2` takes e
 import argparse
 import itertools
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import torch
+
+if not __package__:  # called by its path, python benchmarks/tables.py
+    sys.path[0] = str(Path(__file__).parents[1])
 
 from benchmarks import bundle_report, measuring, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from plotly.subplots import make_subplots
 
-from benchmarks.cells import WORK
+from benchmarks.cells import cell_folder
 from benchmarks.tables_known import UNIONS, Known
 from benchmarks.ways import TITLES
 from cocktail import checkpoints
@@ -31,7 +31,7 @@ def write(records: Mapping[str, dict]) -> None:
     for union in UNIONS:
         if any(known.cells(union, way) for way in CURVES):
             save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
-            side_by_side(union)
+            side_by_side(known, union)
     if any(known.cells(UNIONS[0], f"ours x{scale:g}") for scale in SCALES):
         save(budgets(known), "budgets", 1000)
 
@@ -94,17 +94,17 @@ def budgets(known: Known) -> go.Figure:
     return figure.update_layout(title="+".join(UNIONS[0]))
 
 
-def side_by_side(union: Sequence[str], resolution: int = 32) -> None:
-    """The same seeds by every way that is on this disk, each with its name (the paper's figures 12 and 13)."""
-    rows = []
-    for way in SIDE_BY_SIDE:
-        folder = WORK / "cells" / f"{'+'.join(union)}_{resolution}_{way}_seed_1"
-        if (folder / "result").exists():
-            gan = checkpoints.load(folder)
-            img = torch.cat([gan.sample(range(COLUMNS), name) for name in gan.classes])
-            rows.append((TITLES[way], grid(F.interpolate(img, scale_factor=ENLARGE, mode="nearest"), COLUMNS)))
-    if not rows:
+def side_by_side(known: Known, union: Sequence[str]) -> None:
+    """The same seeds by every way, each with its name (the paper's figures 12 and 13), where all are on this disk."""
+    names = {way: f"{'+'.join(union)} 32 {way} seed 1" for way in SIDE_BY_SIDE}
+    folders = {way: cell_folder(name) for way, name in names.items() if name in known.records}
+    if not folders or not all((folder / "result").exists() for folder in folders.values()):
         return
+    rows = []
+    for way, folder in folders.items():
+        gan = checkpoints.load(folder)
+        img = torch.cat([gan.sample(range(COLUMNS), name) for name in gan.classes])
+        rows.append((TITLES[way], grid(F.interpolate(img, scale_factor=ENLARGE, mode="nearest"), COLUMNS)))
     width, height = LABEL_PX + rows[0][1].width, sum(picture.height + 8 for _, picture in rows)
     sheet, top = Image.new("RGB", (width, height), "white"), 0
     for title, picture in rows:
