@@ -1,6 +1,9 @@
 """The tables: budgets are equal, cells have names of their own, figures are read as they were measured."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -129,6 +132,24 @@ def test_a_curve_counts_the_roots_where_it_is_asked_to():
     row["curve"] = [{"stage": stage, "images": n, "frechet": {"all": value}} for stage, n, value in ends]
     assert list(tables_figures.points(row, "all", False)) == [(8.0, 3), (12.0, 2)]
     assert list(tables_figures.points(row, "all", True)) == [(12.0, 3), (16.0, 2)]
+
+
+def test_a_sheet_of_samples_is_left_alone_until_every_merge_of_it_is_on_this_disk(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "WORK", tmp_path)
+    monkeypatch.setattr(tables_figures, "PICTURES", tmp_path)
+    rows, sheet = Known(known(record("transfer", 2.0), record("ours", 1.0))), tmp_path / "methods-cat+face.png"
+    checkpoints.save(tiny(PAIR), cells.cell_folder("cat+face 32 ours seed 1") / "result")
+    tables_figures.side_by_side(rows, PAIR)
+    assert not sheet.exists()
+    checkpoints.save(tiny(PAIR), cells.cell_folder("cat+face 32 transfer seed 1") / "result")
+    tables_figures.side_by_side(rows, PAIR)
+    assert sheet.exists()
+
+
+def test_the_command_works_by_its_path_too(tmp_path):
+    script = Path(tables.__file__)
+    done = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "--table" in done.stdout, done.stderr
 
 
 def test_records_are_kept_one_a_line_and_can_be_forgotten(tmp_path, monkeypatch):
