@@ -32,7 +32,8 @@ def section(records: Mapping[str, dict]) -> str:
     chapters = (_main, _gaps, _counted, _budgets, _ablation, _tried, _rates, _space, _classes, _distances, _roots,
                 _company, _many, _others)  # fmt: skip
     parts = [part for chapter in chapters for part in _with_tables(list(chapter(known)))]
-    return "\n\n".join([*_introduction(known), *parts, *_pictures(known)]) + "\n"
+    parts = [*_introduction(known), *parts, *_pictures(known)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _with_tables(parts: Sequence[str]) -> list[str]:
@@ -67,6 +68,36 @@ def _introduction(known: Known) -> Iterator[str]:
         "and the aided baselines are shown classes that the root lacks twice as often, which was chosen by the "
         "geometric mean over the three pairs, seed 1. Other unions and seeds are the test."
     )  # fmt: skip
+    yield _short(known)
+
+
+def _short(known: Known) -> str:
+    """How far ours is ahead, as a list; "" where nothing is beside it."""
+    found = [
+        f"{title}: {told}."
+        for title, told in (
+            ("Against the best baseline of the paper, equal merge budgets", _lower(known, BASELINES)),
+            ("Against TransferGAN, the roots' pictures counted", _lower(known, ("transfer",), counted=True)),
+            ("Against the better of the aided baselines, equal merge budgets", _lower(known, AIDED)),
+            ("Against the better of these, the roots' pictures counted", _lower(known, AIDED, counted=True)),
+        )
+        if told
+    ]
+    return "\n".join(["In short, the score of ours:", "", *(f"- {line}" for line in found)]) if found else ""
+
+
+def _lower(known: Known, ways: Sequence[str], counted: bool = False) -> str:
+    """By how much the score of ours is below the best of these ways, union by union; "" where nothing was run."""
+    found = {}
+    for union in UNIONS:
+        suffix = f" +{ROOT_KIMG * (len(union) - 1):g} kimg" if counted else ""
+        best, mine = best_of(known, union, [way + suffix for way in ways]), known.mean(union, "ours", union_score)
+        if best and mine is not None:
+            found["+".join(union)] = 100 * (1 - mine / best[1])
+    ahead, behind = ([name for name in found if (found[name] > 0) == won] for won in (True, False))
+    parts = ["lower on " + ", ".join(f"{name} by {found[name]:.0f} %" for name in ahead)] if ahead else []
+    parts += ["**higher** on " + ", ".join(f"{name} by {-found[name]:.0f} %" for name in behind)] if behind else []
+    return "; ".join(parts)
 
 
 def _main(known: Known) -> Iterator[str]:
