@@ -82,6 +82,16 @@ def test_where_nothing_covers_anything_the_nearest_model_is_recommended():
     assert found.best == "b" and "as much as a and c; the smaller Frechet distance" in found.reason
 
 
+def test_of_two_models_no_distance_picks_one_and_equals_in_recall_are_the_first_of_them():
+    near, far = sources(a=grey(*DARK), b=grey(*WIDE)), sources(b=grey(-0.8, 0.01), a=grey(0.1, 0.01))
+    found = recommend(near, n=200)
+    assert found.best == found.picks["recall"] == "b" and set(found.picks) == {"recall", "precision", "diversity"}
+    assert found.rows["a"].frechet == found.rows["b"].frechet and found.rows["a"].kid == found.rows["b"].kid
+    assert found.scores == ["recall", "frechet", "kid", "precision", "diversity"]
+    found = recommend(far, n=100)
+    assert found.best == "b" and "recall" not in found.picks and "so it is the first. Try the other too" in found.reason
+
+
 def test_a_model_of_which_only_some_classes_are_taken_cannot_be_the_root():
     wide = GanSource(grey(*WIDE, classes=("cat", "dog")), ("cat",))
     found = recommend({"wide": wide} | sources(dark=grey(*DARK), bright=grey(*BRIGHT)), n=200)
@@ -155,7 +165,7 @@ def test_the_command_prints_a_table_and_the_choice(refs, capsys):
     assert lines[1].split() == ["model", "recall", "frechet", "kid", "precision", "diversity"]
     assert lines[2].split()[0] == refs[0] and lines[3].split()[0] == refs[1]
     assert lines[4].startswith("diversity: mean feature distance") and "LPIPS is not at hand" in lines[4]
-    assert lines[5].startswith("each score alone would pick: recall ")
+    assert lines[5].startswith("each score alone would pick: recall ") and "frechet none, kid none" in lines[5]
     assert lines[6].startswith("root: ") and lines[6].split()[1].rstrip(":") in refs
 
 
@@ -163,8 +173,8 @@ def test_the_command_gives_json(refs, capsys):
     assert main(["recommend", *refs, "-n", "64", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["best"] in refs and set(printed["rows"]) == set(refs) and printed["n"] == 64
-    assert set(printed["picks"]) == {"recall", "frechet", "kid", "precision", "diversity"}
-    assert printed["picks"]["recall"] == printed["best"] and printed["rows"][refs[0]]["lpips"] is None
+    assert set(printed["picks"]) <= {"recall", "precision", "diversity"}, "distances of two are the same both ways"
+    assert printed["picks"].get("recall", refs[0]) == printed["best"] and printed["rows"][refs[0]]["lpips"] is None
 
 
 def test_the_command_refuses_one_model_twice(refs, capsys):

@@ -35,14 +35,17 @@ def recommend(args: argparse.Namespace) -> None:
         print(json.dumps(found.to_dict(), indent=2))
         return
     print(f"{found.features}; {found.dim} dimensions, n = {found.n} of each model, seed {found.seed}")
-    scores = {name: {score: getattr(row, score) for score in found.picks} for name, row in found.rows.items()}
+    scores = {name: {score: getattr(row, score) for score in found.scores} for name, row in found.rows.items()}
     remarks = any(row.remark for row in found.rows.values())
     print(
         table(
             {k: v | ({"remark": found.rows[k].remark or None} if remarks else {}) for k, v in scores.items()}, "model"
         )
     )
-    looks = "" if "lpips" in found.picks else ", as LPIPS is not at hand"
+    looks = "" if "lpips" in found.scores else ", as LPIPS is not at hand"
     print(f"diversity: mean feature distance of two samples{looks}")
-    print("each score alone would pick: " + ", ".join(f"{score} {name}" for score, name in found.picks.items()))
+    print(
+        "each score alone would pick: "
+        + ", ".join(f"{score} {found.picks.get(score, 'none')}" for score in found.scores)
+    )
     print(f"root: {found.reason}")

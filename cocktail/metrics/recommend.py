@@ -4,6 +4,7 @@ Grigoryev et al., "When, Why, and Which Pretrained GANs Are Useful?", ICLR 2022,
 the one whose samples cover the target best (recall) transfers best, the Frechet distance being a guide beside it.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -55,7 +56,8 @@ class Recommendation:
     """The candidates' rows, the one to take as the root, and the reason in a sentence.
 
     picks: score -> the root that it alone would choose of those that `best` was chosen of: by recall (as `best`),
-    frechet, kid, precision, diversity, and lpips where it is at hand. Equals are told apart by the Frechet distance.
+    frechet, kid, precision, diversity, and lpips where it is at hand. Equals are told apart by the Frechet distance; a
+    score that leaves equals picks none, as frechet and kid do of two models, being the same both ways.
     """
 
     features: str
@@ -66,6 +68,11 @@ class Recommendation:
     best: str
     reason: str
     picks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> list[str]:
+        """The scores that were measured."""
+        return _measured(self.rows)
 
     def to_dict(self) -> dict:
         """Plain data for JSON."""
@@ -88,7 +95,8 @@ def recommendation(sources: Mapping[str, GanSource], n: int = 500, seed: int = 0
 
     All models are seen in one space: the features of all their discriminators side by side, each of unit variance in
     all, or pixels where none has a discriminator; of these, 64 principal components and what lies beside them.
-    Of the models that can be the root, those with a discriminator go first; then recall decides, then the distance.
+    Of the models that can be the root, those with a discriminator go first; then recall decides, then the distance,
+    then who was named first.
 
     Raises: CocktailError where there are fewer than two models, n is too small, or none can be the root.
     """
@@ -109,8 +117,11 @@ def recommendation(sources: Mapping[str, GanSource], n: int = 500, seed: int = 0
             yield done, n * len(sources)
         found[name] = [torch.cat(columns) for columns in zip(*parts)]
     points, looks = _common(found), _looks(sources, seed)
-    scored = {name: replace(_row(name, points, *standing), lpips=looks[name]) for name, standing in rows.items()}
-    best = _best(scored)
+    between = {frozenset(pair): _distances(*map(points.get, pair)) for pair in itertools.combinations(points, 2)}
+    scored = {
+        name: replace(_row(name, points, between, *standing), lpips=looks[name]) for name, standing in rows.items()
+    }
+    best = _ranked(scored, "recall")[0]
     title = "; ".join(dict.fromkeys(extractor.name for extractor in extractors))
     dim = next(iter(points.values())).shape[1]
     return Recommendation(title, dim, n, seed, scored, best, _reason(best, scored), _picks(scored))
@@ -139,25 +150,29 @@ def _common(found: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
     return {name: embedding(features) for name, features in joined.items()}
 
 
-def _row(name: str, points: Mapping[str, Tensor], eligible: bool, remark: str) -> Row:
-    mine, others = points[name], [theirs for other, theirs in points.items() if other != name]
-    pairs = [precision_recall(theirs, mine, NEIGHBOURS) for theirs in others]
+def _row(
+    name: str, points: Mapping[str, Tensor], between: Mapping[frozenset, tuple[float, float]], eligible: bool,
+    remark: str,
+) -> Row:  # fmt: skip
+    others = [other for other in points if other != name]
+    pairs = [precision_recall(points[other], points[name], NEIGHBOURS) for other in others]
+    frechet, kid = zip(*(between[frozenset((name, other))] for other in others))
     return Row(
-        frechet=sum(frechet_distance(mine, theirs) for theirs in others) / len(others),
+        frechet=sum(frechet) / len(others),
         recall=sum(recall for _, recall in pairs) / len(pairs),
         precision=sum(precision for precision, _ in pairs) / len(pairs),
-        diversity=feature_diversity(mine),
+        diversity=feature_diversity(points[name]),
         eligible=eligible,
         remark=remark,
-        kid=sum(_kernel_distance(mine, theirs) for theirs in others) / len(others),
+        kid=sum(kid) / len(others),
     )
 
 
-def _kernel_distance(a: Tensor, b: Tensor) -> float:
-    """KID of points float64 [n, k] whose total variance is about 1: its kernel looks at x.y / k, which would be near 0
-    and see little but means."""
+def _distances(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """Frechet distance and KID of points float64 [n, k] whose total variance is about 1: the kernel looks at x.y / k,
+    which would be near 0 and see little but means."""
     units = a.shape[1] ** 0.5
-    return kernel_distance(units * a, units * b)[0]
+    return frechet_distance(a, b), kernel_distance(units * a, units * b)[0]
 
 
 def _looks(sources: Mapping[str, GanSource], seed: int) -> dict[str, float | None]:
@@ -180,18 +195,20 @@ def _preferred(rows: Mapping[str, Row]) -> list[str]:
     return [name for name in can if not rows[name].remark] or can
 
 
-def _best(rows: Mapping[str, Row]) -> str:
-    return _picks(rows)["recall"]
+def _measured(rows: Mapping[str, Row]) -> list[str]:
+    return [score for score in BETTER if all(getattr(row, score) is not None for row in rows.values())]
+
+
+def _ranked(rows: Mapping[str, Row], score: str) -> list[str]:
+    """The models that a score cannot tell from the best, equals told apart by the Frechet distance; all have it."""
+    keys = {name: (-BETTER[score] * getattr(rows[name], score), rows[name].frechet) for name in _preferred(rows)}
+    return [name for name in keys if keys[name] == min(keys.values())]
 
 
 def _picks(rows: Mapping[str, Row]) -> dict[str, str]:
     """What each score alone would choose."""
-    names, found = _preferred(rows), {}
-    for score, sign in BETTER.items():
-        values = {name: getattr(rows[name], score) for name in names}
-        if None not in values.values():
-            found[score] = min(names, key=lambda name: (-sign * values[name], rows[name].frechet))
-    return found
+    found = {score: _ranked(rows, score) for score in _measured(rows)}
+    return {score: names[0] for score, names in found.items() if len(names) == 1}
 
 
 def _reason(best: str, rows: Mapping[str, Row]) -> str:
@@ -200,9 +217,11 @@ def _reason(best: str, rows: Mapping[str, Row]) -> str:
     ties = [name for name in _preferred(rows) if name != best and rows[name].recall == row.recall]
     text = f"{best}: its samples cover {row.recall:.1%} of the others' (recall), "
     if ties:
-        text += (
-            f"as much as {' and '.join(ties)}; the smaller Frechet distance to the others, {row.frechet:.3g}, decides."
-        )
+        text += f"as much as {' and '.join(ties)}; "
+        if len(_ranked(rows, "recall")) == 1:
+            text += f"the smaller Frechet distance to the others, {row.frechet:.3g}, decides."
+        else:
+            text += f"the Frechet distance, {row.frechet:.3g}, is the same, so it is the first. Try the other too."
     else:
         text += f"more than any other{' that can be the root as it is' if passed else ''}; "
         text += f"mean Frechet distance to them {row.frechet:.3g}."
