@@ -111,6 +111,16 @@ def test_the_page_begins_with_where_ours_is_lower_and_where_it_is_not():
     assert "Against TransferGAN" not in text and "In short" not in section(known(record("ours", 6.0)))
 
 
+def test_the_choice_of_the_root_counts_who_picked_the_best_union_of_one_seed():
+    swapped = ("face", "cat")
+    rows = known(record("ours", 6.0), record("ours", 1.0, seed=2), record("ours", 4.0, classes=swapped))
+    rows["roots cat+face"] = {"picks": {"recall": "face", "diversity": "cat"}}
+    rows["roots cat+dog"] = {"picks": {"recall": "dog", "diversity": "dog"}}  # its unions were not made
+    text = section(rows)
+    assert "| cat+face | cat 8.00, face 6.00 | face | recall: face, diversity: cat |" in text
+    assert "recall is right in 1 of 1; diversity is right in 0 of 1; a guess would be in 50%." in text
+
+
 def test_counted_budgets_are_won_only_beyond_the_intervals():
     def scored(way, score, low, high):
         row = record(way, score)
