@@ -333,7 +333,7 @@ def _roots(known: Known) -> Iterator[str]:
         + "; ".join(f"{score} is right in {sum(found)} of {len(found)}" for score, found in hits.items())
         + f"; a guess would be in {chance:.0%}. Of the roots of a union the worst gives up to {worst:.1f} times the "
         "score of the best: a class that is hard to learn, as the dog, is best made the root, where it need not be "
-        "learnt. No score of samples saw that; so try more than one root."
+        "learnt. So try more than one root, whatever a score of samples says."
     )
     yield table(["sources", "union's score by root", "best", "picks"], rows)
 

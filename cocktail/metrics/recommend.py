@@ -200,7 +200,7 @@ def _measured(rows: Mapping[str, Row]) -> list[str]:
 
 
 def _ranked(rows: Mapping[str, Row], score: str) -> list[str]:
-    """The models that a score cannot tell from the best, equals told apart by the Frechet distance; all have it."""
+    """The models that a score cannot tell from the best, equals told apart by the Frechet distance."""
     keys = {name: (-BETTER[score] * getattr(rows[name], score), rows[name].frechet) for name in _preferred(rows)}
     return [name for name in keys if keys[name] == min(keys.values())]
 
