@@ -92,14 +92,19 @@ def _lower(known: Known, ways: Sequence[str], counted: bool = False) -> str:
     """By how much the score of ours is below the best of these ways, union by union; "" where nothing was run."""
     found = {}
     for union in SHOWN:
-        suffix = f" +{ROOT_KIMG * (len(union) - 1):g} kimg" if counted else ""
-        best, mine = best_of(known, union, [way + suffix for way in ways]), known.mean(union, "ours", union_score)
+        rivals = [_longer(way, union) for way in ways] if counted else ways
+        best, mine = best_of(known, union, rivals), known.mean(union, "ours", union_score)
         if best and mine is not None:
             found["+".join(union)] = 100 * (1 - mine / best[1])
     ahead, behind = ([name for name in found if (found[name] > 0) == won] for won in (True, False))
     parts = ["lower on " + ", ".join(f"{name} by {found[name]:.0f} %" for name in ahead)] if ahead else []
     parts += ["**higher** on " + ", ".join(f"{name} by {-found[name]:.0f} %" for name in behind)] if behind else []
     return "; ".join(parts)
+
+
+def _longer(way: str, union: Sequence[str]) -> str:
+    """What a way is called where it trains longer by what rooting this union takes."""
+    return f"{way} +{ROOT_KIMG * (len(union) - 1):g} kimg"
 
 
 def _main(known: Known) -> Iterator[str]:
@@ -170,8 +175,7 @@ def _met(share: float) -> str:
 def _counted(known: Known) -> Iterator[str]:
     rows = []
     for union in SHOWN:
-        extra = f" +{ROOT_KIMG * (len(union) - 1):g} kimg"
-        cells = [known.cells(union, way + extra) for way in ("transfer", *AIDED)]
+        cells = [known.cells(union, _longer(way, union)) for way in ("transfer", *AIDED)]
         if any(cells):
             ours = known.cells(union, "ours")
             ahead = ours and _ends(ours)[1] < min(_ends(found)[0] for found in cells if found)
