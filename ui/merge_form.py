@@ -154,7 +154,7 @@ def recommendation(found: Recommendation) -> str:
         for name, row in found.rows.items()
     )  # fmt: skip
     return (
-        f"<p><b>Root:</b> {html.escape(found.reason)}</p>"
+        f"<p>Root: {html.escape(found.best)}</p><p>{html.escape(found.reason)}</p>"
         f'<table class="roots"><thead><tr><td></td>{head}<td></td></tr></thead><tbody>{rows}</tbody></table>'
         f'<p class="help">{found.n} samples of each, {html.escape(found.features)}.</p>'
     )

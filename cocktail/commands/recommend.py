@@ -48,4 +48,4 @@ def recommend(args: argparse.Namespace) -> None:
         "each score alone would pick: "
         + ", ".join(f"{score} {found.picks.get(score, 'none')}" for score in found.scores)
     )
-    print(f"root: {found.reason}")
+    print(f"root: {found.best}. {found.reason}")

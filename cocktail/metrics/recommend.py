@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The candidates' rows, the one to take as the root, and the reason in a sentence.
+    """The candidates' rows, the one to take as the root, and the reason in sentences.
 
     picks: score -> the root that it alone would choose of those that `best` was chosen of: by recall (as `best`),
     frechet, kid, precision, diversity, and lpips where it is at hand. Equals are told apart by the Frechet distance; a
@@ -215,16 +215,19 @@ def _reason(best: str, rows: Mapping[str, Row]) -> str:
     """The choice in a sentence with its figures."""
     row, passed = rows[best], [name for name in rows if rows[name].recall > rows[best].recall]
     ties = [name for name in _preferred(rows) if name != best and rows[name].recall == row.recall]
-    text = f"{best}: its samples cover {row.recall:.1%} of the others' (recall), "
+    text = f"Its samples cover {row.recall:.1%} of the others' (recall), "
     if ties:
         text += f"as much as {' and '.join(ties)}; "
         if len(_ranked(rows, "recall")) == 1:
             text += f"the smaller Frechet distance to the others, {row.frechet:.3g}, decides."
         else:
-            text += f"the Frechet distance, {row.frechet:.3g}, is the same, so it is the first. Try the other too."
+            text += f"the Frechet distance, {row.frechet:.3g}, is the same, so it is the first."
     else:
         text += f"more than any other{' that can be the root as it is' if passed else ''}; "
         text += f"mean Frechet distance to them {row.frechet:.3g}."
     for name in passed:
         text += f" {name} covers {rows[name].recall:.1%}, but: {rows[name].remark}."
-    return text + " A rough guide (Grigoryev et al. 2022): what counts is the union that comes out."
+    return text + (
+        " A rough guide (Grigoryev et al. 2022), on our drawn domains no better than a guess (docs/RESULTS.md): where "
+        "there is time, try another root too."
+    )

@@ -69,6 +69,17 @@ def test_the_tab_opens_with_a_working_example(form):
     form.picture("merge-form")
 
 
+def test_recommend_shows_every_model_and_makes_the_best_the_root(form):
+    form.page.locator("#merge-recommend").click()
+    rows = form.page.locator("table.roots tbody tr")
+    expect(rows).to_have_count(2, timeout=MERGE_MS)
+    best = form.page.locator("table.roots tr.best th").inner_text()
+    expect(form.page.locator("#merge-root input")).to_have_value(best)
+    title, reason, features = form.page.locator("#merge-roots p").all_inner_texts()
+    assert title == f"Root: {best}" and reason.startswith("Its samples cover") and features.startswith("300 samples")
+    form.picture("merge-recommended")
+
+
 def test_a_recipe_that_is_loaded_fills_the_form_and_keeps_its_names(form, pair, tmp_path):
     sources = tuple(Source(ref, names=(name,)) for ref, name in zip(pair, ("tom", "rex"), strict=True))
     path = tmp_path / "mine.yaml"
