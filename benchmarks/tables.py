@@ -23,7 +23,7 @@ if not __package__:  # called by its path, python benchmarks/tables.py
 from benchmarks import bundle_report, measuring, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run
 from benchmarks.sources import make
-from benchmarks.tables_known import MANY, OTHER_ROOT, UNIONS
+from benchmarks.tables_known import MANY, OTHER_ROOT, UNIONS, WITHOUT_ROOTED
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
 from cocktail.metrics.features import OracleFeatures
@@ -155,6 +155,16 @@ def ablation(seeds: Sequence[int]) -> list[Cell]:
     return found
 
 
+def rooting(seeds: Sequence[int]) -> list[Cell]:
+    """Our recipe without rooting, or with the root in place of the average, on every union."""
+    found = []
+    for seed, union in itertools.product(seeds, (*UNIONS, OTHER_ROOT)):
+        known = cell(union, "ours", seed)
+        for title in WITHOUT_ROOTED:
+            found.append(replace(known, way=f"ours, {title}", config=without(known.config)[title]))
+    return found
+
+
 def without(config: object) -> dict[str, object]:
     """Our recipe's config with each ingredient off; the budget stays."""
     total = config.merge.total_kimg + sum(config.warm.stage_kimg)
@@ -169,6 +179,7 @@ def without(config: object) -> dict[str, object]:
                           merge=replace(config.merge, total_kimg=total)),
         "no class rows in W": replace(config, class_w_gain=0.0, own_rows=False),
         "no pairs in the merge": replace(config, merge=replace(config.merge, anchor_weight=0.0)),
+        "no average": replace(config, root_weight=1.0, own_rows=False),
         "Fisher average": replace(config, averaging="fisher"),
     }  # fmt: skip
 
@@ -202,6 +213,9 @@ def variations(config: object, classes: int) -> dict[str, object]:
         "classes alike, pairs fade in the merge": replace(
             config, new_share=1.0, merge=replace(merge, anchor_kimg=merge.total_kimg)
         ),
+        "a quarter of the rooting": replace(config, root=replace(config.root, total_kimg=config.root.total_kimg / 4)),
+        "class rows averaged": replace(config, own_rows=False),
+        "no average, own class rows": replace(config, root_weight=1.0),
         "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
         "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),
         "merge at twice the rate": replace(config, merge=replace(merge, lr=2 * merge.lr)),
@@ -210,8 +224,8 @@ def variations(config: object, classes: int) -> dict[str, object]:
 
 TABLES = {
     "3": table_3, "counted": counted, "5": table_5, "other root": other_root, "6": table_6, "7": table_7,
-    "10": table_10, "11": table_11, "inherited": inherited, "budgets": budgets, "ablation": ablation, "rates": rates,
-    "tried": tried,
+    "10": table_10, "11": table_11, "inherited": inherited, "budgets": budgets, "rooting": rooting,
+    "ablation": ablation, "rates": rates, "tried": tried,
 }  # fmt: skip
 SAME = {"1": "3", "2": "3", "4": "3", "8": "7"}  # tables that read the cells of another
 

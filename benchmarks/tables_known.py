@@ -10,6 +10,7 @@ UNIONS = (("cat", "face"), ("cat", "dog"), ("face", "car"), ("cat", "face", "dog
 OTHER_ROOT = ("dog", "cat")  # the pair that our recipe does worst on, with the root that table 5 found better for it
 SHOWN = (*UNIONS, OTHER_ROOT)
 MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
+WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
 NOT_RUN = "-"
 
 
@@ -23,6 +24,13 @@ class Known:
         """The records of a union by a way, one for each seed that was run."""
         start = f"{shares or '+'.join(classes)} {resolution} {way} seed "
         return [record for name, record in self.records.items() if name.startswith(start)]
+
+    def paired(self, classes: Sequence[str], ways: Sequence[str]) -> list[list[dict]]:
+        """The records of each way, of the seeds that all ways were run with; one that was not run at all has none."""
+        cells = [self.cells(classes, way) for way in ways]
+        seeds = [{record["seed"] for record in found} for found in cells if found]
+        shared = set.intersection(*seeds) if seeds else set()
+        return [[record for record in found if record["seed"] in shared] for found in cells]
 
     def merges(self) -> list[dict]:
         return [record for record in self.records.values() if "way" in record]
