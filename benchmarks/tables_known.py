@@ -25,12 +25,11 @@ class Known:
         start = f"{shares or '+'.join(classes)} {resolution} {way} seed "
         return [record for name, record in self.records.items() if name.startswith(start)]
 
-    def paired(self, classes: Sequence[str], ways: Sequence[str]) -> list[list[dict]]:
-        """The records of each way, of the seeds that all ways were run with; one that was not run at all has none."""
-        cells = [self.cells(classes, way) for way in ways]
-        seeds = [{record["seed"] for record in found} for found in cells if found]
-        shared = set.intersection(*seeds) if seeds else set()
-        return [[record for record in found if record["seed"] in shared] for found in cells]
+    def paired(self, classes: Sequence[str], ways: tuple[str, str]) -> tuple[list[dict], list[dict]]:
+        """The records of two ways, of the seeds that both were run with."""
+        a, b = ({record["seed"]: record for record in self.cells(classes, way)} for way in ways)
+        shared = sorted(a.keys() & b.keys())
+        return [a[seed] for seed in shared], [b[seed] for seed in shared]
 
     def merges(self) -> list[dict]:
         return [record for record in self.records.values() if "way" in record]

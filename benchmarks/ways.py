@@ -25,7 +25,9 @@ TITLES = {
     "transfer+": "TransferGAN with our settings", "distillation": "distillation without rooting",
 }  # fmt: skip
 BASELINES = ("scratch", "transfer", "ewc", "l2", "freezed")
-AIDED = ("transfer+", "distillation")  # baselines with every aid of ours that needs no rooted model
+# Baselines with the aids of ours that need no rooted model, but for aligning with the root's own pictures: that is ours
+# with "no rooting" (`benchmarks.tables.rooting`).
+AIDED = ("transfer+", "distillation")
 
 
 def ways(classes: int, extra_kimg: float = 0.0, scale: float = 1.0) -> dict[str, tuple[str, Any]]:

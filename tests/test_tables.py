@@ -115,9 +115,9 @@ def test_without_rooting_ours_is_compared_on_the_seeds_that_both_were_run_with()
     off = "ours, no rooting"
     rows = known(record("ours", 6.0), record("ours", 30.0, seed=2), record(off, 14.0), record(off, 0.0, seed=3))
     text = section(rows)
-    assert "| cat+face | 8.00 | 16.00 |" in text and "### What rooting and averaging give" in text
+    assert "| cat+face, no rooting | 8.00 | 16.00 |" in text and "### What rooting and averaging give" in text
     assert "Against itself without rooting, which saves the roots' pictures: lower on cat+face by 50 %." in text
-    assert "What rooting" not in section(known(record("ours", 6.0)))
+    assert "### What rooting" not in section(known(record("ours", 6.0)))
 
 
 def test_the_choice_of_the_root_counts_who_picked_the_best_union_of_one_seed():

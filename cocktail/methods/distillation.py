@@ -1,7 +1,8 @@
 """Distillation: the root learns what every source draws from the same z, then goes on as TransferGAN does.
 
 What a baseline can have of the cocktail's further ingredients without rooting: pairs of latent and picture, contrasts,
-a fit before the adversarial stage. Nothing aligns the sources, so a z means another thing in every class.
+a fit before the adversarial stage. Nothing aligns the sources, so a z means another thing in every class. A cocktail
+whose rooting takes 0 kimg is the same with sources that the root's own pictures align.
 """
 
 from collections.abc import Generator, Sequence
@@ -46,7 +47,7 @@ def plan(classes: Sequence[Sequence[str]], config: DistillationConfig, seed: int
 @method(
     "distillation",
     title="Distillation without rooting",
-    paper="no paper: TransferGAN with every aid that needs no rooted model",
+    paper="no paper: TransferGAN with the pairs of a cocktail, not aligned",
     config=DistillationConfig,
     presets=PRESETS,
     plan=plan,
