@@ -205,8 +205,7 @@ def _counted(known: Known) -> Iterator[str]:
     yield (
         "The same number of pictures in all: the baselines train longer by what rooting takes. In brackets the 95 % "
         "interval for the noise of the pictures (half-samples; mean over the seeds), which another seed of training is "
-        "not part of. Last: whether ours is ahead by more than the intervals, of TransferGAN, and of the "
-        "aided ones."
+        "not part of. Last: whether ours is ahead by more than the intervals, of TransferGAN, and of the aided ones."
     )
     heads = ["score against drawings", TITLES["ours"], *(TITLES[way] for way in ("transfer", *AIDED))]
     yield table([*heads, "ahead of TransferGAN", "ahead of the aided"], rows)
