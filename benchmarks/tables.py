@@ -23,7 +23,7 @@ if not __package__:  # called by its path, python benchmarks/tables.py
 from benchmarks import bundle_report, measuring, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run
 from benchmarks.sources import make
-from benchmarks.tables_known import MANY, OTHER_ROOT, UNIONS, WITHOUT_ROOTED
+from benchmarks.tables_known import MANY, OTHER_ROOT, SHOWN, UNIONS, WITHOUT_ROOTED
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
 from cocktail.metrics.features import OracleFeatures
@@ -147,22 +147,19 @@ def score_sources(resolution: int = 32) -> None:
 
 def ablation(seeds: Sequence[int]) -> list[Cell]:
     """Our recipe with one ingredient off in turn."""
-    found = []
-    for seed, union in itertools.product(seeds, PAIRS[:2]):
-        known = cell(union, "ours", seed)
-        for title, config in without(known.config).items():
-            found.append(replace(known, way=f"ours, {title}", config=config))
-    return found
+    return [found for seed, union in itertools.product(seeds, PAIRS[:2]) for found in one_off(union, seed)]
 
 
 def rooting(seeds: Sequence[int]) -> list[Cell]:
     """Our recipe without rooting, or with the root in place of the average, on every union."""
-    found = []
-    for seed, union in itertools.product(seeds, (*UNIONS, OTHER_ROOT)):
-        known = cell(union, "ours", seed)
-        for title in WITHOUT_ROOTED:
-            found.append(replace(known, way=f"ours, {title}", config=without(known.config)[title]))
-    return found
+    return [found for seed, union in itertools.product(seeds, SHOWN) for found in one_off(union, seed, WITHOUT_ROOTED)]
+
+
+def one_off(union: Sequence[str], seed: int, titles: Sequence[str] = ()) -> list[Cell]:
+    """Our recipe without each of these ingredients in turn, by default of all."""
+    known = cell(union, "ours", seed)
+    configs = without(known.config)
+    return [replace(known, way=f"ours, {title}", config=configs[title]) for title in titles or configs]
 
 
 def without(config: object) -> dict[str, object]:

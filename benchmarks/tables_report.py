@@ -234,25 +234,27 @@ def _ends(cells: Sequence[dict]) -> tuple[float, float]:
 
 
 def _rooting(known: Known) -> Iterator[str]:
-    rows = []
+    rows, turned = [], []
     for union, title in itertools.product(SHOWN, WITHOUT_ROOTED):
         pair = known.paired(union, ("ours", f"ours, {title}"))
         if all(pair):
+            yaws = [[_others_yaw(cell, "slope") for cell in cells] for cells in pair]
             scores = (spread([union_score(cell) for cell in cells]) for cells in pair)
-            yaws = (spread([_others_yaw(cell, "slope") for cell in cells]) for cells in pair)
-            rows.append([f"{'+'.join(union)}, {title}", *scores, *yaws])
+            rows.append([f"{'+'.join(union)}, {title}", *scores, *map(spread, yaws)])
+            if statistics.mean(yaws[1]) < 0 < statistics.mean(yaws[0]):
+                turned.append(rows[-1][0])
     yield "### What rooting and averaging give"
     yield (
         "Ours without averaging, the merge beginning with the root's weights; and without rooting, so that it also "
         f"sees {ROOT_KIMG:g} kimg a source less and it is the root's own pictures that are looked up in the sources to "
         "align them. Every other ingredient stays, so the latter is what a baseline can have of ours. Of each row the "
         "seeds that both were run with. Yaw: slope per sigma, on the other classes, of the direction fitted on the "
-        "root's; below 0 they turn the other way. Alignment and pairs make the score, as the next table shows; rooting "
-        "lowers it on face+car and raises it on cat+dog. What it is needed for is which way is which: looked up "
-        "without it, the face's right is the car's left."
+        f"root's; below 0 they turn the other way: {'; '.join(turned) or 'nowhere'}."
     )
-    heads = ["score against drawings", "ours", "without", "yaw, ours", "yaw, without"]
-    yield table(heads, rows)
+    for title in WITHOUT_ROOTED:
+        if told := _itself(known, f"ours, {title}"):
+            yield f"Ours beside {title}: {told}."
+    yield table(["score against drawings", "ours", "without", "yaw, ours", "yaw, without"], rows)
 
 
 def _budgets(known: Known) -> Iterator[str]:

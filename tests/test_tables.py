@@ -117,6 +117,10 @@ def test_without_rooting_ours_is_compared_on_the_seeds_that_both_were_run_with()
     text = section(rows)
     assert "| cat+face, no rooting | 8.00 | 16.00 |" in text and "### What rooting and averaging give" in text
     assert "Against itself without rooting, which saves the roots' pictures: lower on cat+face by 50 %." in text
+    assert "Ours beside no rooting: lower on cat+face by 50 %." in text and "the other way: nowhere." in text
+    yaw = dict.fromkeys(PAIR, {"slope": -0.1, "correlation": -0.9, "random": 0.01, "largest": 0.03})
+    text = section(known(record("ours", 6.0), record(off, 14.0, yaw=yaw)))
+    assert "the other way: cat+face, no rooting." in text
     assert "### What rooting" not in section(known(record("ours", 6.0)))
 
 
