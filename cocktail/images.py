@@ -23,7 +23,7 @@ def to_uint8(img: Tensor) -> Tensor:
 
 def from_uint8(img: Tensor) -> Tensor:
     """Converts uint8 [N,3,H,W] to float32 [N,3,H,W] in [-1,1]: x / 127.5 - 1."""
-    return img.to(torch.float32) / 127.5 - 1
+    return img.float() / 127.5 - 1
 
 
 def to_pil(img: Tensor) -> list[PIL.Image.Image]:

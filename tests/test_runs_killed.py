@@ -143,7 +143,7 @@ def test_a_command_that_is_killed_at_random_moments_ends_like_any_other(aligned,
     (tmp_path / "recipe.yaml").write_text(replace(aligned, config=config).to_yaml())
 
     def begin(folder):
-        argv = ["0.1", "merge", str(tmp_path / "recipe.yaml"), "--out", str(folder), "--resume"]
+        argv = ["0.1", "float32", "merge", str(tmp_path / "recipe.yaml"), "--out", str(folder), "--resume"]
         output = folder.with_suffix(".txt").open("wb")
         return subprocess.Popen(
             [sys.executable, "-m", "tests.run_process", *argv], stdout=output, stderr=output, cwd=ROOT
