@@ -5,6 +5,7 @@ never run twice, and several processes can work on different cells.
 """
 
 import json
+import math
 import os
 import shutil
 import time
@@ -16,9 +17,10 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from benchmarks import measuring, sources
+from benchmarks import measuring, sources, variants
 from cocktail import checkpoints, hardware, runs
 from cocktail.checkpoints import write_text
+from cocktail.errors import CocktailError
 from cocktail.gan import Gan
 from cocktail.methods.registry import get
 from cocktail.metrics.features import OracleFeatures
@@ -47,7 +49,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Under which it is kept: "cat+face 32 transfer seed 1"."""
-        parts = [name if share == 1 else f"{name}*{share:g}" for name, share in self.sources]
+        parts = [label(name, share) for name, share in self.sources]
         return f"{'+'.join(parts)} {self.resolution} {self.way} seed {self.seed}"
 
     @property
@@ -65,6 +67,11 @@ class Cell:
         return cell_folder(self.name)
 
 
+def label(name: str, share: float) -> str:
+    """What a source of a share of the usual training is called: "cat*0.1"."""
+    return name if share == 1 else f"{name}*{share:g}"
+
+
 def cell_folder(name: str) -> Path:
     """Where the run of a cell is kept."""
     return WORK / "cells" / name.replace(" ", "_")
@@ -79,10 +86,12 @@ def run(cell: Cell) -> None:
     """Makes a cell and keeps what is measured, unless that is known already."""
     if cell.name in results():
         return
+    read = OracleFeatures()
     for name, share in cell.sources:
         sources.make(name, cell.resolution, share)
+        check_source(name, cell.resolution, share, read)
     os.environ.setdefault("COCKTAIL_QUEUE", str((WORK / f"queue-{os.getpid()}").resolve()))  # cells do not wait
-    read, started = OracleFeatures(), time.time()
+    started = time.time()
     union, curve = _merge(cell, read)
     minutes = (time.time() - started) / 60
     keep(cell.name, {
@@ -91,6 +100,31 @@ def run(cell: Cell) -> None:
         "drawings": measuring.scores(union, read), "sources": measuring.against_sources(union, cell.refs, read),
         "yaw": measuring.yaw_transfer(union, read), "notes": union.card.get("notes", {}),
     })  # fmt: skip
+
+
+def check_source(name: str, resolution: int, share: float, read: OracleFeatures) -> None:
+    """Scores a source, once on this disk, and keeps that beside the cells; bundled ones are everywhere the same.
+
+    Raises: CocktailError where the cells were made with a source that scores otherwise. The same training gives another
+    model on a CPU that rounds otherwise, and cells of different sources do not belong into one table.
+    """
+    folder = Path(sources.ref(name, resolution, share)).parent
+    if not folder.is_relative_to(sources.WORK) or variants.is_variant(name):
+        return
+    known, noted = f"source {label(name, share)} {resolution}", folder / "score.json"
+    if not noted.exists():
+        row = measuring.source_score(sources.ref(name, resolution, share), name, resolution, read)
+        write_text(noted, json.dumps(_rounded(row)))
+    found = json.loads(noted.read_text(encoding="utf-8"))
+    if known not in results():
+        keep(known, {"drawings": found})
+    wanted = results()[known]["drawings"]["frechet"]
+    if not math.isclose(found["frechet"], wanted, rel_tol=1e-3):
+        raise CocktailError(
+            f"The source {folder} scores {found['frechet']:.4g} here ({hardware.describe('cpu')}), {wanted:.4g} where "
+            f"the cells of {OUT} were made. Go on where it scores the same, or begin a table of your own: move that "
+            "file away."
+        )
 
 
 def kimg(cell: Cell) -> dict[str, float]:

@@ -20,13 +20,12 @@ import torch
 if not __package__:  # called by its path, python benchmarks/tables.py
     sys.path[0] = str(Path(__file__).parents[1])
 
-from benchmarks import bundle_report, measuring, tables_figures
+from benchmarks import bundle_report, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run
 from benchmarks.sources import make
 from benchmarks.tables_known import MANY, OTHER_ROOT, SHOWN, UNIONS, WITHOUT_ROOTED
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
-from cocktail.metrics.features import OracleFeatures
 from cocktail.metrics.recommend import recommend
 from cocktail.sources import GanSource
 
@@ -92,9 +91,13 @@ def table_10(seeds: Sequence[int]) -> list[Cell]:
 
 
 def table_11(seeds: Sequence[int]) -> list[Cell]:
-    """16, 32 and 64 pixels."""
-    return [cell(("cat", "face"), way, seed, size)
-            for seed in seeds for size in (16, 32, 64) for way in ("transfer", "plain", "ours")]  # fmt: skip
+    """16, 32 and 64 pixels; at 64, where the bundled models are the sources, all pairs, and ours without rooting."""
+    found = [cell(("cat", "face"), way, seed, size)
+             for seed in seeds for size in (16, 32) for way in ("transfer", "plain", "ours")]  # fmt: skip
+    for seed, union in itertools.product(seeds, PAIRS):
+        found += [cell(union, way, seed, 64) for way in ("ours", "transfer+", "transfer", "plain")]
+        found += [replace(known, resolution=64) for known in one_off(union, seed, ("no rooting",))]
+    return found
 
 
 def inherited(seeds: Sequence[int]) -> list[Cell]:
@@ -135,14 +138,6 @@ def advise() -> None:
             known = {name: GanSource(checkpoints.load(make(name, 32)), names=(name,)) for name in names}
             found = recommend(known, ADVICE_SAMPLES)
             keep(key, {"picks": found.picks, "rows": {name: asdict(row) for name, row in found.rows.items()}})
-
-
-def score_sources(resolution: int = 32) -> None:
-    """What the sources themselves score: how much better drawings are than their samples."""
-    for name in domains.names():
-        key = f"source {name} {resolution}"
-        if key not in results():
-            keep(key, {"drawings": measuring.source_score(make(name, resolution), name, resolution, OracleFeatures())})
 
 
 def ablation(seeds: Sequence[int]) -> list[Cell]:
@@ -248,8 +243,6 @@ def main() -> None:
         forget(wanted)
     for found in wanted[index - 1 :: count]:
         run(found)
-    if "3" in args.table:
-        score_sources()
     if "5" in args.table:
         advise()
     if args.report:

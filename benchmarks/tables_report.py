@@ -25,6 +25,7 @@ from benchmarks.tables_known import (
     union_score,
 )  # fmt: skip
 from benchmarks.ways import AIDED, BASELINES, FIT_SHARE, PER_CLASS, ROOT_KIMG, TITLES
+from cocktail import domains
 
 PAPER_GAP = "14 to 27 %"  # what the paper's own table 3 closes
 WANTED_GAP = 60.0
@@ -34,7 +35,7 @@ def section(records: Mapping[str, dict]) -> str:
     """The part of docs/RESULTS.md."""
     known = Known(records)
     chapters = (_main, _gaps, _counted, _rooting, _budgets, _ablation, _tried, _rates, _space, _classes, _distances,
-                _roots, _company, _many, _others)  # fmt: skip
+                _roots, _company, _many, _unequal, _sizes, _inherited)  # fmt: skip
     parts = [part for chapter in chapters for part in _with_tables(list(chapter(known)))]
     parts = [*_introduction(known), *parts, *_pictures(known)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -183,8 +184,8 @@ def _gaps(known: Known) -> Iterator[str]:
 
 
 def _of_sources(known: Known) -> str:
-    """What the sources themselves score, as a sentence."""
-    rows = {name.split()[1]: record["drawings"] for name, record in known.records.items() if name.startswith("source ")}
+    """What the sources of 32 px themselves score, as a sentence."""
+    rows = {name: record["drawings"] for name in domains.names() if (record := known.records.get(f"source {name} 32"))}
     told = ", ".join(f"{name} {row['frechet']:.2f} (floor {row['floor']:.2f})" for name, row in rows.items())
     return f"Drawings are hardly better data here than samples: the sources themselves score {told}. " if told else ""
 
@@ -419,7 +420,7 @@ def _many(known: Known) -> Iterator[str]:
     yield table(["score against drawings, mean of the classes", *(TITLES[way] for way in ways)], rows)
 
 
-def _others(known: Known) -> Iterator[str]:
+def _unequal(known: Known) -> Iterator[str]:
     ways, union = ("transfer", "plain", "ours"), UNIONS[0]
     rows = [[label, *(spread(known.values(union, way, union_score, shares=shares)) for way in ways)]
             for label, shares in (("both trained fully", "cat+face"), ("root a tenth as long", "cat*0.1+face"),
@@ -427,13 +428,32 @@ def _others(known: Known) -> Iterator[str]:
     if any(cell != "-" for row in rows[1:] for cell in row[1:]):
         yield "### Sources of unequal quality (table 10)"
         yield table(["cat+face, score against drawings", *(TITLES[way] for way in ways)], rows)
-    rows = [[f"{size} px", *(spread(known.values(union, way, union_score, resolution=size)) for way in ways)]
-            for size in (16, 32, 64)]  # fmt: skip
-    if any(cell != "-" for row in (rows[0], rows[2]) for cell in row[1:]):
-        yield "### Resolution (table 11)"
-        yield table(["cat+face, score against drawings at this size", *(TITLES[way] for way in ways)], rows)
+
+
+def _sizes(known: Known) -> Iterator[str]:
+    sizes, ways, rows = (16, 32, 64), ("transfer", "plain", "transfer+", "ours", "ours, no rooting"), []
+    for union in UNIONS[:3]:
+        cells = {(size, way): known.cells(union, way, size) for size in sizes for way in ways}
+        if not any(cells[size, way] for size in (16, 64) for way in ways):
+            continue
+        for size in sizes:
+            scores = [spread([union_score(cell) for cell in cells[size, way]]) for way in ways]
+            yaws = [spread([_others_yaw(cell, "slope") for cell in cells[size, way]]) for way in ways[-2:]]
+            rows.append([f"{'+'.join(union)}, {size} px", *scores, *yaws])
+    if not rows:
+        return
+    yield "### Resolution (table 11)"
+    yield (
+        "Score against drawings of this size, and yaw as above. The sources of 64 px are the bundled models; the "
+        "budget is the same at every size."
+    )
+    heads = [TITLES.get(way, "ours without rooting") for way in ways]
+    yield table(["union", *heads, "yaw, ours", "yaw, without rooting"], rows)
+
+
+def _inherited(known: Known) -> Iterator[str]:
     kept = ("scratch", "keeps generator", "keeps discriminator", "transfer")
-    cells = [known.values(union, way, union_score) for way in kept]
+    cells = [known.values(UNIONS[0], way, union_score) for way in kept]
     if any(cells[1:3]):
         yield "### What is inherited from the root"
         yield table(["", *("nothing", "generator", "discriminator", "both")], [["cat+face", *map(spread, cells)]])

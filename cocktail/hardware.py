@@ -52,7 +52,8 @@ def check_device(name: str, setting: str = "device") -> str:
 
 
 def describe(device: str) -> str:
-    """What a result was made on."""
+    """What a result was made on: CPUs round according to the instructions that they have."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    return f"{device}, {platform.machine()}, {torch.get_num_threads()} threads"
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"{device}, {platform.machine()} {capability}, {threads} thread{'s' * (threads != 1)}"

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cells, sources, tables, tables_figures, tables_report, variants
+from benchmarks import cells, measuring, sources, tables, tables_figures, tables_report, variants
 from benchmarks.tables_known import Known, best_of, gap
 from benchmarks.tables_report import section
 from benchmarks.ways import AIDED, BASELINES, PER_CLASS, ROOT_KIMG, TITLES, ways
 from cocktail import checkpoints
+from cocktail.errors import CocktailError
 from cocktail.methods.registry import METHODS, get
 
 PAIR = ("cat", "face")
@@ -212,6 +213,30 @@ def test_what_is_known_is_not_run_again(tmp_path, monkeypatch):
     cells.keep(cell.name, {})
     monkeypatch.setattr(cells, "_merge", lambda *_: pytest.fail("it was run"))
     cells.run(cell)
+
+
+def test_cells_are_not_mixed_with_those_of_a_source_that_scores_otherwise(tmp_path, monkeypatch):
+    for module, name, value in (
+        (cells, "OUT", tmp_path / "out.json"),
+        (cells, "WORK", tmp_path),
+        (sources, "WORK", tmp_path),
+    ):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(measuring, "source_score", lambda ref, *_: {"frechet": scored.pop(ref)})
+    folders = [tmp_path / "cat-32", tmp_path / "cat-32-0.1"]
+    scored = dict(zip((str(folder / "result") for folder in folders), (0.48717, 9.5), strict=True))
+    for folder, share in zip(folders, (1.0, 0.1), strict=True):
+        folder.mkdir()
+        for _ in range(2):  # it is scored once
+            cells.check_source("cat", 32, share, None)
+    assert {name: row["drawings"]["frechet"] for name, row in cells.results().items()} == {
+        "source cat 32": 0.48717, "source cat*0.1 32": 9.5,
+    }  # fmt: skip
+    cells.check_source("cat", 64, 1.0, None)  # bundled
+    (folders[0] / "score.json").unlink()
+    scored[str(folders[0] / "result")] = 0.37677
+    with pytest.raises(CocktailError, match=r"cat-32 scores 0\.3768 here .*, 0\.4872 where the cells"):
+        cells.check_source("cat", 32, 1.0, None)
 
 
 def test_the_committed_figures_make_the_page():
