@@ -18,7 +18,8 @@ test: .venv/.installed-dev
 	$(PYTEST) -m "not slow and browser" $(ARGS) $(NONE)
 
 test-slow: .venv/.installed-dev
-	$(PYTEST) -m slow $(SPREAD) $(ARGS)
+	$(PYTEST) -m "slow and not browser" $(SPREAD) $(ARGS) $(NONE)
+	$(PYTEST) -m "slow and browser" $(ARGS) $(NONE)
 
 lint: .venv/.installed-dev
 	.venv/bin/python -m ruff check .

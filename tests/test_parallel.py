@@ -226,6 +226,7 @@ def differences(a, b):
     }
 
 
+@pytest.mark.slow
 @needs_accelerate
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_come_to_the_same_weights_as_one(alone, both, case):
@@ -238,6 +239,7 @@ def test_two_processes_come_to_the_same_weights_as_one(alone, both, case):
         assert images == expected_images and losses == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.slow
 @needs_accelerate
 @pytest.mark.parametrize("case", CASES)
 def test_both_processes_have_the_same_state_to_the_bit(both, case):
@@ -256,6 +258,7 @@ def test_two_processes_go_on_to_the_bit_from_what_the_main_one_saved(folder, bot
             assert found[case]["reports"] == whole[case]["reports"][worker.SAVED :]
 
 
+@pytest.mark.slow
 @needs_accelerate
 def test_processes_tell_each_other_what_they_have(both):
     for found in both:

@@ -68,6 +68,7 @@ def unlaunched(monkeypatch):
 # --- from outside
 
 
+@pytest.mark.slow
 def test_a_run_outlives_the_studio_that_started_it_and_is_found_again(recipe, tmp_path):
     run = runs.Run(tmp_path / "home" / "first")
     (tmp_path / "recipe.yaml").write_text(replace(recipe, threads=0).to_yaml())

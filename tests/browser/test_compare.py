@@ -166,6 +166,7 @@ def test_measuring_is_cancelled_and_what_cannot_be_read_is_told(visit, made, tmp
     expect(page.locator("#compare.empty, #compare .empty")).to_contain_text("Pick two models or runs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width, height", [(1440, 900), (390, 844)])
 def test_the_tab_is_readable_and_fits(visit, made, width, height):
     visitor = arrive(visit(viewport={"width": width, "height": height}, color_scheme="light"))

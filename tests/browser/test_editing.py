@@ -342,6 +342,7 @@ def test_suggestions_are_made_orthogonal_saved_and_loaded(visit, tmp_path):
 # Invert
 
 
+@pytest.mark.slow
 def test_a_picture_of_the_model_is_inverted_and_kept(visit, union, tmp_path):
     gan = load(union)
     path = tmp_path / "mine.png"

@@ -153,6 +153,7 @@ def branched_and_compared(visitor, home):
     visitor.picture("merge-compared")
 
 
+@pytest.mark.slow
 def test_a_run_is_paused_resumed_and_cancelled_from_the_page(form, pair, home):
     choose(form, pair)
     budget(form, root__total_kimg=500, warm__stage_kimg=0, merge__total_kimg=1)

@@ -277,6 +277,7 @@ def test_library_shows_cards_and_opens_paths(visit, union, tmp_path):
     assert visitor.page.locator("#model input").input_value() == "model.safetensors"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width, height", [(1440, 900), (390, 844)])
 def test_page_is_readable_and_fits(visit, width, height):
     visitor = visit(viewport={"width": width, "height": height}, color_scheme="light").open()
