@@ -23,7 +23,17 @@ if not __package__:  # called by its path, python benchmarks/tables.py
 from benchmarks import bundle_report, tables_figures
 from benchmarks.cells import WORK, Cell, forget, keep, results, run
 from benchmarks.sources import make
-from benchmarks.tables_known import MANY, OTHER_ROOT, SHOWN, UNIONS, WITHOUT_ROOTED
+from benchmarks.tables_known import (
+    BUDGET_SCALES,
+    BUDGET_WAYS,
+    BUDGETS_AT,
+    MANY,
+    OTHER_ROOT,
+    SHOWN,
+    UNIONS,
+    WITHOUT_ROOTED,
+    scaled,
+)
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
 from cocktail.metrics.recommend import recommend
@@ -38,9 +48,9 @@ MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scra
 def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = 32, extra_kimg: float = 0.0,
          scale: float = 1.0) -> Cell:  # fmt: skip
     """A cell of a way that all tables know; more or less budget shows in its name."""
-    suffix = f" +{extra_kimg:g} kimg" if extra_kimg else f" x{scale:g}" if scale != 1 else ""
+    name = f"{way} +{extra_kimg:g} kimg" if extra_kimg else scaled(way, scale)
     method, config = ways(len(classes), extra_kimg, scale)[way]
-    return Cell(tuple(classes), way + suffix, method, config, seed, resolution)
+    return Cell(tuple(classes), name, method, config, seed, resolution)
 
 
 def table_3(seeds: Sequence[int]) -> list[Cell]:
@@ -111,8 +121,8 @@ def inherited(seeds: Sequence[int]) -> list[Cell]:
 
 def budgets(seeds: Sequence[int]) -> list[Cell]:
     """Where the cocktail wins and where it does not: a quarter of the budget to four times as much."""
-    return [cell(("cat", "face"), way, seed, scale=scale)
-            for seed in seeds for scale in (0.25, 0.5, 2, 4) for way in ("transfer", "plain", "ours")]  # fmt: skip
+    return [cell(("cat", "face"), way, seed, BUDGETS_AT, scale=scale)
+            for seed in seeds for scale in BUDGET_SCALES for way in BUDGET_WAYS]  # fmt: skip
 
 
 def rates(seeds: Sequence[int]) -> list[Cell]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from plotly.subplots import make_subplots
 
 from benchmarks.cells import cell_folder
-from benchmarks.tables_known import UNIONS, Known
+from benchmarks.tables_known import BUDGET_SCALES, BUDGET_WAYS, BUDGETS_AT, UNIONS, Known, scaled
 from benchmarks.ways import TITLES
 from cocktail import checkpoints
 from cocktail.images import grid
@@ -20,7 +20,6 @@ COLOURS = {"transfer": "#7a7a7a", "plain": "#3f7fbf", "ours": "#c8452d", "upper"
            "scratch": "#b9b9b9", "transfer+": "#8f6bb3"}  # fmt: skip
 CURVES = ("scratch", "transfer", "transfer+", "plain", "distillation", "ours", "upper")
 SIDE_BY_SIDE = CURVES[1:]
-SCALES = (0.25, 0.5, 2, 4)  # of the budget
 COLUMNS, ENLARGE, LABEL_PX = 12, 2, 190
 
 
@@ -32,7 +31,7 @@ def write(records: Mapping[str, dict]) -> None:
         if any(known.cells(union, way) for way in CURVES):
             save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
             side_by_side(known, union)
-    if any(known.cells(UNIONS[0], f"ours x{scale:g}") for scale in SCALES):
+    if any(known.cells(UNIONS[0], scaled("ours", scale), BUDGETS_AT) for scale in BUDGET_SCALES if scale != 1):
         save(budgets(known), "budgets", 1000)
 
 
@@ -79,10 +78,10 @@ def budgets(known: Known) -> go.Figure:
     heads = ("equal merge budgets", "the roots' pictures counted")
     figure = make_subplots(1, 2, subplot_titles=heads, shared_yaxes=True)
     for column, rooting in ((1, False), (2, True)):
-        for way in ("transfer", "plain", "ours"):
+        for way in BUDGET_WAYS:
             ends = []
-            for scale in (1, *SCALES):
-                for record in known.cells(UNIONS[0], way if scale == 1 else f"{way} x{scale:g}"):
+            for scale in BUDGET_SCALES:
+                for record in known.cells(UNIONS[0], scaled(way, scale), BUDGETS_AT):
                     kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
                     ends.append((kimg, record["drawings"]["all"]["frechet"]))
             if ends:
@@ -91,7 +90,7 @@ def budgets(known: Known) -> go.Figure:
                                    mode="lines+markers", line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
     figure.update_yaxes(type="log", title="score against drawings", col=1)
     figure.update_xaxes(type="log", title="kimg")
-    return figure.update_layout(title="+".join(UNIONS[0]))
+    return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUDGETS_AT} px")
 
 
 def side_by_side(known: Known, union: Sequence[str]) -> None:

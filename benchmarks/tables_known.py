@@ -11,6 +11,8 @@ OTHER_ROOT = ("dog", "cat")  # the pair that our recipe does worst on, with the 
 SHOWN = (*UNIONS, OTHER_ROOT)
 MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
+BUDGETS_AT = 64  # px, where the sources are the bundled models, which are the same everywhere
+BUDGET_WAYS, BUDGET_SCALES = ("transfer", "transfer+", "plain", "ours"), (0.25, 0.5, 1, 2, 4)
 NOT_RUN = "-"
 
 
@@ -40,6 +42,11 @@ class Known:
     def mean(self, classes: Sequence[str], way: str, get: Callable[[dict], float]) -> float | None:
         found = self.values(classes, way, get)
         return statistics.mean(found) if found else None
+
+
+def scaled(way: str, scale: float) -> str:
+    """What a way is called at so many times the usual budget."""
+    return way if scale == 1 else f"{way} x{scale:g}"
 
 
 def union_score(record: dict) -> float:

@@ -5,6 +5,9 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from benchmarks.tables_known import (
+    BUDGET_SCALES,
+    BUDGET_WAYS,
+    BUDGETS_AT,
     MANY,
     NOT_RUN,
     OTHER_ROOT,
@@ -19,6 +22,7 @@ from benchmarks.tables_known import (
     mean_score,
     number,
     percent,
+    scaled,
     source_score,
     spread,
     table,
@@ -260,20 +264,18 @@ def _rooting(known: Known) -> Iterator[str]:
 
 def _budgets(known: Known) -> Iterator[str]:
     union, rows = ("cat", "face"), []
-    for scale in (0.25, 0.5, 1, 2, 4):
-        suffix = "" if scale == 1 else f" x{scale:g}"
-        ways = [f"{way}{suffix}" for way in ("transfer", "plain", "ours")]
-        cells = [known.values(union, way, union_score) for way in ways]
+    for scale in BUDGET_SCALES:
+        cells = [known.values(union, scaled(way, scale), union_score, resolution=BUDGETS_AT) for way in BUDGET_WAYS]
         if any(cells) and (scale != 1 or rows):
             merge = scale * PER_CLASS * len(union)
             rows.append([f"{merge:g}", f"{merge + scale * ROOT_KIMG:g}", *map(spread, cells)])
     yield "### Where the paper's claim holds here"
     yield (
-        "cat+face at other budgets, rooting scaled along. Read a row for equal merge budgets; to count the roots' "
-        "pictures, compare a cocktail with TransferGAN at its total."
+        f"cat+face at {BUDGETS_AT} px and other budgets, rooting scaled along. Read a row for equal merge budgets; to "
+        "count the roots' pictures, compare a cocktail with TransferGAN at its total."
     )
     yield "![score over pictures seen](pictures/budgets.png)"
-    yield table(["kimg of the merge", "with rooting", *(TITLES[w] for w in ("transfer", "plain", "ours"))], rows)
+    yield table(["kimg of the merge", "with rooting", *(TITLES[way] for way in BUDGET_WAYS)], rows)
 
 
 def _ablation(known: Known) -> Iterator[str]:
