@@ -27,9 +27,11 @@ class Known:
         start = f"{shares or '+'.join(classes)} {resolution} {way} seed "
         return [record for name, record in self.records.items() if name.startswith(start)]
 
-    def paired(self, classes: Sequence[str], ways: tuple[str, str]) -> tuple[list[dict], list[dict]]:
+    def paired(
+        self, classes: Sequence[str], ways: tuple[str, str], resolution: int = 32
+    ) -> tuple[list[dict], list[dict]]:
         """The records of two ways, of the seeds that both were run with."""
-        a, b = ({record["seed"]: record for record in self.cells(classes, way)} for way in ways)
+        a, b = ({record["seed"]: record for record in self.cells(classes, way, resolution)} for way in ways)
         shared = sorted(a.keys() & b.keys())
         return [a[seed] for seed in shared], [b[seed] for seed in shared]
 

@@ -89,7 +89,9 @@ def _short(known: Known) -> str:
             ("Against TransferGAN, the roots' pictures counted", _lower(known, ("transfer",), counted=True)),
             ("Against the better of the aided baselines, equal merge budgets", _lower(known, AIDED)),
             ("Against the better of these, the roots' pictures counted", _lower(known, AIDED, counted=True)),
-            ("Against itself without rooting, which saves the roots' pictures", _itself(known, "ours, no rooting")),
+            ("Against itself without rooting, which saves the roots' pictures", _beside(known, "ours, no rooting")),
+            ("At 64 px, from the bundled models, against the aided TransferGAN", _beside(known, "transfer+", 64)),
+            ("There, against itself without rooting", _beside(known, "ours, no rooting", 64)),
         )
         if told
     ]
@@ -107,11 +109,11 @@ def _lower(known: Known, ways: Sequence[str], counted: bool = False) -> str:
     return _told(found)
 
 
-def _itself(known: Known, way: str) -> str:
-    """The same against a way that changes ours, on the seeds that both were run with."""
+def _beside(known: Known, way: str, size: int = 32) -> str:
+    """The same against one way, on the seeds that both were run with."""
     found = {}
     for union in SHOWN:
-        mine, other = ([union_score(c) for c in cells] for cells in known.paired(union, ("ours", way)))
+        mine, other = ([union_score(c) for c in cells] for cells in known.paired(union, ("ours", way), size))
         if mine and other:
             found["+".join(union)] = 100 * (1 - statistics.mean(mine) / statistics.mean(other))
     return _told(found)
@@ -257,7 +259,7 @@ def _rooting(known: Known) -> Iterator[str]:
         f"root's; below 0 they turn the other way: {'; '.join(turned) or 'nowhere'}."
     )
     for title in WITHOUT_ROOTED:
-        if told := _itself(known, f"ours, {title}"):
+        if told := _beside(known, f"ours, {title}"):
             yield f"Ours beside {title}: {told}."
     yield table(["score against drawings", "ours", "without", "yaw, ours", "yaw, without"], rows)
 
@@ -433,14 +435,18 @@ def _unequal(known: Known) -> Iterator[str]:
 
 
 def _sizes(known: Known) -> Iterator[str]:
-    sizes, ways, rows = (16, 32, 64), ("transfer", "plain", "transfer+", "ours", "ours, no rooting"), []
+    sizes, longer, rows = (16, 32, 64), _longer("transfer+", UNIONS[0]), []
+    heads = {way: TITLES[way] for way in ("transfer", "plain", "transfer+")}
+    heads |= {longer: "that, the roots' pictures counted", "ours": TITLES["ours"],
+              "ours, no rooting": "ours without rooting"}  # fmt: skip
+    directed = ("transfer+", "ours", "ours, no rooting")
     for union in UNIONS[:3]:
-        cells = {(size, way): known.cells(union, way, size) for size in sizes for way in ways}
-        if not any(cells[size, way] for size in (16, 64) for way in ways):
+        cells = {(size, way): known.cells(union, way, size) for size in sizes for way in heads}
+        if not any(cells[size, way] for size in (16, 64) for way in heads):
             continue
         for size in sizes:
-            scores = [spread([union_score(cell) for cell in cells[size, way]]) for way in ways]
-            yaws = [spread([_others_yaw(cell, "slope") for cell in cells[size, way]]) for way in ways[-2:]]
+            scores = [spread([union_score(cell) for cell in cells[size, way]]) for way in heads]
+            yaws = [spread([_others_yaw(cell, "slope") for cell in cells[size, way]]) for way in directed]
             rows.append([f"{'+'.join(union)}, {size} px", *scores, *yaws])
     if not rows:
         return
@@ -449,8 +455,7 @@ def _sizes(known: Known) -> Iterator[str]:
         "Score against drawings of this size, and yaw as above. The sources of 64 px are the bundled models; the "
         "budget is the same at every size."
     )
-    heads = [TITLES.get(way, "ours without rooting") for way in ways]
-    yield table(["union", *heads, "yaw, ours", "yaw, without rooting"], rows)
+    yield table(["union", *heads.values(), *(f"yaw, {heads[way]}" for way in directed)], rows)
 
 
 def _inherited(known: Known) -> Iterator[str]:
