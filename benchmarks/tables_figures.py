@@ -1,7 +1,6 @@
 """The figures of the tables: score over pictures seen, and uncurated samples of all ways side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import plotly.graph_objects as go
 import torch
@@ -10,17 +9,26 @@ from PIL import Image, ImageDraw
 from plotly.subplots import make_subplots
 
 from benchmarks.cells import cell_folder
-from benchmarks.tables_known import BUDGET_SCALES, BUDGET_WAYS, BUDGETS_AT, UNIONS, Known, scaled
+from benchmarks.tables_known import (
+    BUDGET_SCALES,
+    BUDGET_WAYS,
+    BUDGETS_AT,
+    PICTURES,
+    SHEET_SIZES,
+    UNIONS,
+    Known,
+    scaled,
+    sheet_name,
+)
 from benchmarks.ways import TITLES
 from cocktail import checkpoints
 from cocktail.images import grid
 
-PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 COLOURS = {"transfer": "#7a7a7a", "plain": "#3f7fbf", "ours": "#c8452d", "upper": "#2f9e62", "distillation": "#b08b2e",
            "scratch": "#b9b9b9", "transfer+": "#8f6bb3"}  # fmt: skip
 CURVES = ("scratch", "transfer", "transfer+", "plain", "distillation", "ours", "upper")
 SIDE_BY_SIDE = CURVES[1:]
-COLUMNS, ENLARGE, LABEL_PX = 12, 2, 190
+COLUMNS, SHOWN_PX, LABEL_PX = 12, 64, 190
 
 
 def write(records: Mapping[str, dict]) -> None:
@@ -30,7 +38,8 @@ def write(records: Mapping[str, dict]) -> None:
     for union in UNIONS:
         if any(known.cells(union, way) for way in CURVES):
             save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
-            side_by_side(known, union)
+            for size in SHEET_SIZES:
+                side_by_side(known, union, size)
     if any(known.cells(UNIONS[0], scaled("ours", scale), BUDGETS_AT) for scale in BUDGET_SCALES if scale != 1):
         save(budgets(known), "budgets", 1000)
 
@@ -93,9 +102,9 @@ def budgets(known: Known) -> go.Figure:
     return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUDGETS_AT} px")
 
 
-def side_by_side(known: Known, union: Sequence[str]) -> None:
+def side_by_side(known: Known, union: Sequence[str], size: int = 32) -> None:
     """The same seeds by every way, each with its name (the paper's figures 12 and 13), where all are on this disk."""
-    names = {way: f"{'+'.join(union)} 32 {way} seed 1" for way in SIDE_BY_SIDE}
+    names = {way: f"{'+'.join(union)} {size} {way} seed 1" for way in SIDE_BY_SIDE}
     folders = {way: cell_folder(name) for way, name in names.items() if name in known.records}
     if not folders or not all((folder / "result").exists() for folder in folders.values()):
         return
@@ -103,7 +112,7 @@ def side_by_side(known: Known, union: Sequence[str]) -> None:
     for way, folder in folders.items():
         gan = checkpoints.load(folder)
         img = torch.cat([gan.sample(range(COLUMNS), name) for name in gan.classes])
-        rows.append((TITLES[way], grid(F.interpolate(img, scale_factor=ENLARGE, mode="nearest"), COLUMNS)))
+        rows.append((TITLES[way], grid(F.interpolate(img, SHOWN_PX, mode="nearest"), COLUMNS)))
     width, height = LABEL_PX + rows[0][1].width, sum(picture.height + 8 for _, picture in rows)
     sheet, top = Image.new("RGB", (width, height), "white"), 0
     for title, picture in rows:
@@ -112,4 +121,4 @@ def side_by_side(known: Known, union: Sequence[str]) -> None:
         )
         sheet.paste(picture, (LABEL_PX, top))
         top += picture.height + 8
-    sheet.save(PICTURES / f"methods-{'+'.join(union)}.png", optimize=True)
+    sheet.save(PICTURES / sheet_name(union, size), optimize=True)

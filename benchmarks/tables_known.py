@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.variants import variant
 
@@ -13,6 +14,8 @@ MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
 BUDGETS_AT = 64  # px, where the sources are the bundled models, which are the same everywhere
 BUDGET_WAYS, BUDGET_SCALES = ("transfer", "transfer+", "plain", "ours"), (0.25, 0.5, 1, 2, 4)
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+SHEET_SIZES = (32, 64)  # px of the merges whose samples are shown
 NOT_RUN = "-"
 
 
@@ -49,6 +52,11 @@ class Known:
 def scaled(way: str, scale: float) -> str:
     """What a way is called at so many times the usual budget."""
     return way if scale == 1 else f"{way} x{scale:g}"
+
+
+def sheet_name(union: Sequence[str], size: int) -> str:
+    """The file of the samples of a union by every way."""
+    return f"methods-{'+'.join(union)}{'' if size == 32 else f'-{size}'}.png"
 
 
 def union_score(record: dict) -> float:

@@ -11,6 +11,8 @@ from benchmarks.tables_known import (
     MANY,
     NOT_RUN,
     OTHER_ROOT,
+    PICTURES,
+    SHEET_SIZES,
     SHOWN,
     UNIONS,
     WITHOUT_ROOTED,
@@ -23,6 +25,7 @@ from benchmarks.tables_known import (
     number,
     percent,
     scaled,
+    sheet_name,
     source_score,
     spread,
     table,
@@ -72,10 +75,12 @@ def _introduction(known: Known) -> Iterator[str]:
         f"({FIT_SHARE:.0%} of it). Rooting, {ROOT_KIMG:g} kimg a source, is not counted here, as in the paper; it is "
         "below. Aligning draws 6000 more samples of each source and of each rooted model, on which nothing is trained, "
         "and they are not counted. These are short budgets: no method has converged. The sources were made mostly by a "
-        "fit, so their discriminators have seen 16 kimg only, which is hard on all that build on them alone. Loss, "
-        "gamma and the share of the fit were chosen on face+car, seed 1 (`benchmarks/ways.py` has the figures). Ours "
-        "and the aided baselines are shown classes that the root lacks twice as often, which was chosen by the "
-        "geometric mean over the three pairs, seed 1. Other unions and seeds are the test."
+        "fit, so their discriminators have seen 16 kimg only, which is hard on all that build on them alone. A CPU "
+        "that rounds otherwise makes other sources of the same recipe, so a merge is added only where they score the "
+        "same (`benchmarks/cells.py`). Loss, gamma and the share of the fit were chosen on face+car, seed 1 "
+        "(`benchmarks/ways.py` has the figures). Ours and the aided baselines are shown classes that the root lacks "
+        "twice as often, which was chosen by the geometric mean over the three pairs, seed 1. Other unions and seeds "
+        "are the test."
     )  # fmt: skip
     yield _short(known)
 
@@ -473,4 +478,6 @@ def _pictures(known: Known) -> Iterator[str]:
         if known.cells(union, "ours"):
             name = "+".join(union)
             yield f"![{name}: score over pictures seen](pictures/curves-{name}.png)"
-            yield f"![{name}: the same latents by every method](pictures/methods-{name}.png)"
+            for size in SHEET_SIZES:
+                if (PICTURES / (sheet := sheet_name(union, size))).exists():
+                    yield f"![{name}, {size} px: the same latents by every method](pictures/{sheet})"
