@@ -91,6 +91,7 @@ def storm(recipe, folder, rng, least, most):
     raise AssertionError(f"not finished after {LIMIT} processes")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_whenever_it_touches_a_file_ends_like_any_other(sources, tmp_path):
     recipe = Recipe(sources, seed=5, threads=1, config=CocktailConfig(replace(STAGE, total_kimg=0.016), STAGE))
     perform(recipe, tmp_path / "untouched")

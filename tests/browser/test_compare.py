@@ -110,6 +110,7 @@ def test_the_tab_opens_with_two_models_and_follows_its_controls(visit, made):
     expect(page.locator("#shelf .name")).to_have_text(["dog #5"])
 
 
+@pytest.mark.slow
 def test_runs_are_compared_measured_and_taken_away(visit, made):
     visitor = arrive(visit())
     page = visitor.page

@@ -155,6 +155,7 @@ def visitor(chromium, studio):
     assert not visitor.faults
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_model_is_pushed_from_the_library(studio, visitor):
     hub, page = studio[0], visitor.page
