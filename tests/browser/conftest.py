@@ -122,11 +122,14 @@ class Visitor:
     def open(self, pictures: int = 12) -> "Visitor":
         known = len(self.faults)
         self.page.goto(self.url)
-        # A page that is left tells of the requests that it gave up; that is no fault.
-        self.faults[known:] = [fault for fault in self.faults[known:] if not GIVEN_UP.search(fault)]
+        self.forgive(known)
         self.see(pictures)
         self.page.wait_for_function("window.cocktailShelf !== undefined")
         return self
+
+    def forgive(self, known: int) -> None:
+        """Leaves out of the faults since the first `known` what a page that is left tells of requests it gave up."""
+        self.faults[known:] = [fault for fault in self.faults[known:] if not GIVEN_UP.search(fault)]
 
     def tab(self, name: str) -> "Visitor":
         """Opens a tab, by the menu where the page is too narrow for all of them."""
