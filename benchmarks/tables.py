@@ -36,6 +36,7 @@ from benchmarks.tables_known import (
 )
 from benchmarks.ways import AIDED, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
+from cocktail.errors import CocktailError
 from cocktail.metrics.recommend import recommend
 from cocktail.sources import GanSource
 
@@ -261,4 +262,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CocktailError as error:
+        sys.exit(f"error: {error}")

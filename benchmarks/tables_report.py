@@ -272,11 +272,11 @@ def _rooting(known: Known) -> Iterator[str]:
 
 
 def _budgets(known: Known) -> Iterator[str]:
-    union, rows = ("cat", "face"), []
+    rows = []
     for scale in BUDGET_SCALES:
-        cells = [known.values(union, scaled(way, scale), union_score, resolution=BUDGETS_AT) for way in BUDGET_WAYS]
+        cells = [known.values(PAIR, scaled(way, scale), union_score, resolution=BUDGETS_AT) for way in BUDGET_WAYS]
         if any(cells) and (scale != 1 or rows):
-            merge = scale * PER_CLASS * len(union)
+            merge = scale * PER_CLASS * len(PAIR)
             rows.append([f"{merge:g}", f"{merge + scale * ROOT_KIMG:g}", *map(spread, cells)])
     yield "### Where the paper's claim holds here"
     yield (
@@ -432,8 +432,8 @@ def _many(known: Known) -> Iterator[str]:
 
 
 def _unequal(known: Known) -> Iterator[str]:
-    ways, union = ("transfer", "plain", "ours"), UNIONS[0]
-    rows = [[label, *(spread(known.values(union, way, union_score, shares=shares)) for way in ways)]
+    ways = ("transfer", "plain", "ours")
+    rows = [[label, *(spread(known.values(PAIR, way, union_score, shares=shares)) for way in ways)]
             for label, shares in (("both trained fully", "cat+face"), ("root a tenth as long", "cat*0.1+face"),
                                   ("other source a tenth as long", "cat+face*0.1"))]  # fmt: skip
     if any(cell != "-" for row in rows[1:] for cell in row[1:]):
@@ -467,7 +467,7 @@ def _sizes(known: Known) -> Iterator[str]:
 
 def _inherited(known: Known) -> Iterator[str]:
     kept = ("scratch", "keeps generator", "keeps discriminator", "transfer")
-    cells = [known.values(UNIONS[0], way, union_score) for way in kept]
+    cells = [known.values(PAIR, way, union_score) for way in kept]
     if any(cells[1:3]):
         yield "### What is inherited from the root"
         yield table(["", *("nothing", "generator", "discriminator", "both")], [["cat+face", *map(spread, cells)]])

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,16 +120,23 @@ class Visitor:
             self.faults.append(f"request to elsewhere: {request.url}")
 
     def open(self, pictures: int = 12) -> "Visitor":
+        self._leave(lambda: self.page.goto(self.url))
+        return self._arrive(pictures)
+
+    def reload(self, pictures: int = 12) -> "Visitor":
+        self._leave(self.page.reload)
+        return self._arrive(pictures)
+
+    def _leave(self, go: Callable[[], object]) -> None:
+        """A page that is left tells of the requests that it gave up; that is no fault."""
         known = len(self.faults)
-        self.page.goto(self.url)
-        self.forgive(known)
+        go()
+        self.faults[known:] = [fault for fault in self.faults[known:] if not GIVEN_UP.search(fault)]
+
+    def _arrive(self, pictures: int) -> "Visitor":
         self.see(pictures)
         self.page.wait_for_function("window.cocktailShelf !== undefined")
         return self
-
-    def forgive(self, known: int) -> None:
-        """Leaves out of the faults since the first `known` what a page that is left tells of requests it gave up."""
-        self.faults[known:] = [fault for fault in self.faults[known:] if not GIVEN_UP.search(fault)]
 
     def tab(self, name: str) -> "Visitor":
         """Opens a tab, by the menu where the page is too narrow for all of them."""
