@@ -1,6 +1,7 @@
 """The Merge tab without a browser: form and recipe, who may launch, what a run looks like, how threads are shared."""
 
 import inspect
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -305,6 +306,13 @@ def test_nothing_is_sent_again_while_nothing_changes(run):
     assert look(first[0], None, first[1])[2]["run"]["warnings"] == ["something"]
 
 
+def test_what_a_run_cannot_be_compared_with_is_taken_out_of_the_list(home, run):
+    first = look("", None, "")
+    for other in (first[0], str(home / "gone")):  # itself, as right after one has switched to it
+        assert look(first[0], other, first[1])[-1].value == ""
+    assert all(entry == gr.skip() for entry in look(first[0], "", first[1]))
+
+
 def test_a_run_that_is_gone_gives_way_to_another(home):
     assert look(str(home / "gone"), None, "")[2]["run"] is None
     with pytest.raises(CocktailError, match="not there"):
@@ -406,8 +414,11 @@ def test_a_run_elsewhere_is_listed_while_it_waits_for_any_device(home, run, tmp_
 def test_what_runs_is_what_the_form_says_now_unless_somebody_wrote_the_recipe(sources):
     earlier, now = (form([sources["cat"], sources["dog"]], names) for names in ("cat, dog", "cat, wolf"))
     texts = [merge_form.recipe_of(earlier).to_yaml(), merge_form.recipe_of(now).to_yaml()]
-    for known in (texts[:1], texts):  # the page may show an older text than the form wrote last
-        assert "wolf" in launching.newest(texts[0], {"texts": known}, now)
+    on_page = gr.Code(language="yaml").postprocess(texts[0])
+    assert on_page != texts[0]
+    for text, known in itertools.product((texts[0], on_page), (texts[:1], texts)):
+        # The page may show an older text than the form wrote last.
+        assert "wolf" in launching.newest(text, {"texts": known}, now)
     assert launching.newest("by hand", {"texts": texts}, now) == "by hand"
 
 

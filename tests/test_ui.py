@@ -40,6 +40,7 @@ from ui import (
     find,
     interpolate,
     invert,
+    launching,
     layers,
     live,
     merge,
@@ -752,6 +753,11 @@ def test_every_event_but_sampling_is_private(models):
         "deleted", "edited", "extended", "fetched", "greeted",
         "picked", "recipe_loaded", "recount", "roll", "save", "started", "table", "tick", "watching",
     }  # fmt: skip
+
+
+def test_what_writes_the_form_of_a_merge_waits_for_its_turn(models):
+    events = [event for event in ui.build(models).fns.values() if event.name in ("compose", "edited", "recipe_loaded")]
+    assert len(events) > 3 and {event.concurrency_id for event in events} == {launching.FORM}
 
 
 def test_app_refuses_a_missing_model_on_one_line():

@@ -12,6 +12,8 @@ from cocktail.recipe import Recipe
 from cocktail.runs.control import named
 from ui import base, merge_form
 
+FORM = "form"  # the concurrency_id of all that writes form and text: the answer to an older change never comes last
+
 
 def check_steps(text: str) -> Iterator[tuple[str, dict]]:
     """What stands in the way of a recipe, then also what it takes; and the speeds that were measured for it."""
@@ -46,9 +48,11 @@ def newest(text: str, written: dict, form: merge_form.Form) -> str:
     """The text that is to run: as somebody edited it, else what the form says at this very moment.
 
     The form's last change may not have reached the text when a button is pressed, and what was written for it may not
-    have reached the page: the text is the form's if it is one of the last that it wrote.
+    have reached the page: the text is the form's if it is one of the last that it wrote. The page's editor drops blank
+    lines at the end.
     """
-    return rewritten(text, merge_form.recipe_of(form)) if text in written.get("texts", ()) else text
+    of_form = text.strip() in (known.strip() for known in written.get("texts", ()))
+    return rewritten(text, merge_form.recipe_of(form)) if of_form else text
 
 
 def start(text: str, name: str, probed: dict) -> runs.Run:

@@ -13,7 +13,6 @@ from ui import access, base, launching, merge_form, merge_preview, options, run_
 from ui.merge_form import PRESETS, Form, devices, recipe_of
 from ui.models import Models
 
-FORM = "form"  # one change after the other: the answer to an older one never comes last
 LONG = "measuring"  # the concurrency_id of probes: they take seconds, and one at a time measures right
 EXAMPLE = ("bundled/cat", "bundled/dog")
 ROOT_SAMPLES = 300
@@ -101,7 +100,7 @@ def _default_names(refs: list[str]) -> str:
 def _connect_form(page: base.Page, parts: dict) -> None:
     wired = [parts[name] for name in ("sources", "names", "root", "method", "preset", "options", "seed", "device",
                                       "amp", "threads")]  # fmt: skip
-    quiet = base.SILENT | {"trigger_mode": "always_last", "concurrency_id": FORM}
+    quiet = base.SILENT | {"trigger_mode": "always_last", "concurrency_id": launching.FORM}
     text, told, name = parts["recipe"], parts["told"], parts["name"]
 
     def compose(request: gr.Request, old, now, last, *values):
@@ -148,23 +147,19 @@ def _connect_form(page: base.Page, parts: dict) -> None:
           parts["preview"], **base.NEWEST)  # fmt: skip
     chosen = [parts["sources"], parts["root"], parts["named"]]
     proposed = [parts["names"], parts["root"], parts["named"]]
-    parts["sources"].change(base.polite(picked), chosen, proposed, **quiet).then(
-        base.polite(compose), given, composed, **quiet
-    )
+    again = {"fn": base.polite(compose), "inputs": given, "outputs": composed} | quiet
+    parts["sources"].change(base.polite(picked), chosen, proposed, **quiet).then(**again)
     gr.on([parts["preset"].input, parts["method"].input], base.polite(budget), [parts["method"], parts["preset"]],
-          parts["options"], **quiet).then(base.polite(compose), given, composed, **quiet)  # fmt: skip
+          parts["options"], **quiet).then(**again)  # fmt: skip
     # Gradio tells of no input that comes with an answer of the server's; of a change it always does.
     changed = [parts[key].input for key in ("root", "options", "seed", "device", "amp", "threads")]
-    gr.on([parts["names"].change, *changed], base.polite(compose), given, composed, **quiet)
-    page.blocks.load(base.polite(budget), [parts["method"], parts["preset"]], parts["options"], **quiet).then(
-        base.polite(compose), given, composed, **quiet
-    )
-    again = (base.polite(compose), given, composed)
+    gr.on([parts["names"].change, *changed], **again)
+    page.blocks.load(base.polite(budget), [parts["method"], parts["preset"]], parts["options"], **quiet).then(**again)
     _connect_checks(page, parts, again)
     _connect_files(page, parts)
 
 
-def _connect_checks(page: base.Page, parts: dict, compose: tuple) -> None:
+def _connect_checks(page: base.Page, parts: dict, compose: dict) -> None:
     models, long = page.models, base.SILENT | {"concurrency_id": LONG}
 
     def recommended(refs, request: gr.Request):
@@ -179,7 +174,7 @@ def _connect_checks(page: base.Page, parts: dict, compose: tuple) -> None:
 
     parts["recommend"].click(lambda: launching.plain("Measuring …"), None, parts["roots"], **base.SILENT).then(
         base.polite(recommended), parts["sources"], [parts["root"], parts["roots"]], **long
-    ).then(*compose, **base.SILENT)
+    ).then(**compose)
     asked = [parts["recipe"], parts["written"], *parts["form"]]
     parts["check"].click(base.polite(checked), asked, [parts["told"], parts["probed"]], **long)
 
@@ -189,12 +184,16 @@ def _connect_files(page: base.Page, parts: dict) -> None:
         access.check(page.models, request)
         return launching.filled(Path(path).read_text(encoding="utf-8", errors="replace"))
 
-    def save(text):
+    def save(text, written, *form):
+        text = launching.newest(text, written, Form(*form))
         merge_form.read_text(text)
         return base.delivery("recipe.yaml", text.encode(), "application/yaml")
 
-    parts["load"].upload(base.polite(recipe_loaded), parts["load"], parts["loaded"], **base.SILENT)
-    parts["save"].click(base.polite(save), parts["recipe"], parts["deliver"], **base.SILENT)
+    parts["load"].upload(
+        base.polite(recipe_loaded), parts["load"], parts["loaded"], **base.SILENT, concurrency_id=launching.FORM
+    )
+    shown = [parts["recipe"], parts["written"], *parts["form"]]
+    parts["save"].click(base.polite(save), shown, parts["deliver"], **base.SILENT)
 
 
 def _source(models: Models, ref: str) -> GanSource:

@@ -51,7 +51,9 @@ def stage(page: base.Page) -> dict:
             parts["edit"] = gr.Button("Edit its recipe", elem_id="run-edit", min_width=130, scale=0)
             parts["branch"] = gr.Button("Branch from here", elem_id="run-branch", min_width=140, scale=0)
         with gr.Row(elem_classes="joined", equal_height=True):
-            parts["other"] = gr.Dropdown([], label="Compare with", elem_id="run-other", min_width=150)
+            # Gradio refuses a value that the list, which follows the runs, lacks for an instant; `look` takes it out.
+            parts["other"] = gr.Dropdown([], label="Compare with", elem_id="run-other", min_width=150,
+                                          allow_custom_value=True)  # fmt: skip
             parts["sure"] = gr.Checkbox(False, label="Delete this run and all its files", elem_id="run-sure")
             parts["delete"] = gr.Button("Delete", elem_id="run-delete", min_width=90, scale=0)
     parts["chosen"] = gr.BrowserState("", storage_key="cocktail-run")
@@ -150,7 +152,8 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
     asked = [parts[key] for key in ("recipe", "name", "probed", "written", "other")]
     parts["start"].click(base.polite(started), [*asked, *parts["form"]], shown, **base.SILENT)
     parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **base.SILENT)
-    parts["edit"].click(base.polite(edited), parts["chosen"], [*parts["loaded"], parts["of"]], **base.SILENT)
+    parts["edit"].click(base.polite(edited), parts["chosen"], [*parts["loaded"], parts["of"]], **base.SILENT,
+                        concurrency_id=launching.FORM)  # fmt: skip
     branch = [parts[key] for key in ("chosen", "branch_name", "of", "recipe", "written", "other")]
     parts["branch"].click(base.polite(branched), [*branch, *parts["form"]], shown, **base.SILENT)
     parts["delete"].click(base.polite(deleted), [parts["chosen"], parts["sure"], parts["other"]],
@@ -171,13 +174,14 @@ def look(found: Sequence[Status], chosen: str, other: str | None, seen: str) -> 
     value = run_view.view(status, found, compared)
     others = [[s.run.name, str(s.run.folder)] for s in found if s is not status]
     stamp, before = json.dumps([value, others]), json.loads(seen or "[null, null]")
-    if stamp == seen:
+    unknown = bool(other) and compared is None
+    if stamp == seen and not unknown:
         return [gr.skip()] * 12
     # A list that may stand open is not touched while it stays what it was.
     choices = gr.Dropdown([("nothing", ""), *map(tuple, others)], value=other if compared else "")
     return [
         folder, stamp, value, *_curves(status, compared), *_buttons(status), gr.Accordion(visible=status is not None),
-        choices if others != before[1] else gr.skip(),
+        choices if unknown or others != before[1] else gr.skip(),
     ]  # fmt: skip
 
 
