@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import variants
 from benchmarks.bundle import CONTRAST_WEIGHT, CONTRASTS, DISCRIMINATOR, GENERATOR
+from benchmarks.tables_known import BUNDLED
 from benchmarks.training import SOURCE, follow
 from cocktail import checkpoints, domains, runs
 from cocktail.gan import new_gan
@@ -21,7 +22,6 @@ from cocktail.warmstart import WarmStartConfig
 WORK = Path("runs/tables/sources")
 FIT_KIMG = {8: 8.0, 16: 24.0, 32: 160.0}  # what a fit shows at each resolution on its way, from half the final one
 POLISH_KIMG = 16.0
-BUNDLED = 64
 
 
 def ref(name: str, resolution: int, share: float = 1.0) -> str:

@@ -26,10 +26,12 @@ from benchmarks.sources import make
 from benchmarks.tables_known import (
     BUDGET_SCALES,
     BUDGET_WAYS,
-    BUDGETS_AT,
+    BUNDLED,
     MANY,
     OTHER_ROOT,
     SHOWN,
+    SIZES,
+    SMALL,
     UNIONS,
     WITHOUT_ROOTED,
     scaled,
@@ -46,7 +48,7 @@ ADVICE_SAMPLES = 1000
 MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scratch", "freezed", "ewc", "l2")
 
 
-def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = 32, extra_kimg: float = 0.0,
+def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = SMALL, extra_kimg: float = 0.0,
          scale: float = 1.0) -> Cell:  # fmt: skip
     """A cell of a way that all tables know; more or less budget shows in its name."""
     name = f"{way} +{extra_kimg:g} kimg" if extra_kimg else scaled(way, scale)
@@ -88,8 +90,8 @@ def table_6(seeds: Sequence[int]) -> list[Cell]:
 
 
 def table_7(seeds: Sequence[int]) -> list[Cell]:
-    """Many sources, up to seven: the domains and variants of three."""
-    return [cell(MANY[:count], way, seed)
+    """Many sources, up to seven: the bundled models and variants of three."""
+    return [cell(MANY[:count], way, seed, BUNDLED)
             for seed in seeds for count in (5, 6, 7) for way in ("transfer", "plain", "ours")]  # fmt: skip
 
 
@@ -102,12 +104,18 @@ def table_10(seeds: Sequence[int]) -> list[Cell]:
 
 
 def table_11(seeds: Sequence[int]) -> list[Cell]:
-    """16, 32 and 64 pixels; at 64, where the bundled models are the sources, all pairs, and ours without rooting."""
-    found = [cell(("cat", "face"), way, seed, size)
-             for seed in seeds for size in (16, 32) for way in ("transfer", "plain", "ours")]  # fmt: skip
-    for seed, union in itertools.product(seeds, PAIRS):
-        found += [cell(union, way, seed, 64) for way in ("ours", "transfer+", "transfer", "plain")]
-        found += [replace(known, resolution=64) for known in one_off(union, seed, ("no rooting",))]
+    """16, 32 and 64 pixels."""
+    return [cell(("cat", "face"), way, seed, size)
+            for seed in seeds for size in (16, *SIZES) for way in ("transfer", "plain", "ours")]  # fmt: skip
+
+
+def bundled(seeds: Sequence[int]) -> list[Cell]:
+    """The bundled models as the sources: every pair, and all four."""
+    found = []
+    for seed, union in itertools.product(seeds, (*PAIRS, ALL)):
+        found += [cell(union, way, seed, BUNDLED) for way in ("ours", "transfer+", "transfer", "plain", "upper")]
+        found += [cell(union, way, seed, BUNDLED, ROOT_KIMG * (len(union) - 1)) for way in ("transfer+", "transfer")]
+        found += [replace(known, resolution=BUNDLED) for known in one_off(union, seed, ("no rooting",))]
     return found
 
 
@@ -122,7 +130,7 @@ def inherited(seeds: Sequence[int]) -> list[Cell]:
 
 def budgets(seeds: Sequence[int]) -> list[Cell]:
     """Where the cocktail wins and where it does not: a quarter of the budget to four times as much."""
-    return [cell(("cat", "face"), way, seed, BUDGETS_AT, scale=scale)
+    return [cell(("cat", "face"), way, seed, BUNDLED, scale=scale)
             for seed in seeds for scale in BUDGET_SCALES for way in BUDGET_WAYS]  # fmt: skip
 
 
@@ -146,7 +154,7 @@ def advise() -> None:
     for names in (*itertools.combinations(domains.names(), 2), ALL):
         key = f"roots {'+'.join(names)}"
         if key not in results():
-            known = {name: GanSource(checkpoints.load(make(name, 32)), names=(name,)) for name in names}
+            known = {name: GanSource(checkpoints.load(make(name, SMALL)), names=(name,)) for name in names}
             found = recommend(known, ADVICE_SAMPLES)
             keep(key, {"picks": found.picks, "rows": {name: asdict(row) for name, row in found.rows.items()}})
 
@@ -227,7 +235,7 @@ def variations(config: object, classes: int) -> dict[str, object]:
 
 TABLES = {
     "3": table_3, "counted": counted, "5": table_5, "other root": other_root, "6": table_6, "7": table_7,
-    "10": table_10, "11": table_11, "inherited": inherited, "budgets": budgets, "rooting": rooting,
+    "10": table_10, "11": table_11, "bundled": bundled, "inherited": inherited, "budgets": budgets, "rooting": rooting,
     "ablation": ablation, "rates": rates, "tried": tried,
 }  # fmt: skip
 SAME = {"1": "3", "2": "3", "4": "3", "8": "7"}  # tables that read the cells of another

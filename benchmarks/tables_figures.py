@@ -12,9 +12,10 @@ from benchmarks.cells import cell_folder
 from benchmarks.tables_known import (
     BUDGET_SCALES,
     BUDGET_WAYS,
-    BUDGETS_AT,
+    BUNDLED,
     PICTURES,
-    SHEET_SIZES,
+    SIZES,
+    SMALL,
     UNIONS,
     Known,
     scaled,
@@ -38,9 +39,9 @@ def write(records: Mapping[str, dict]) -> None:
     for union in UNIONS:
         if any(known.cells(union, way) for way in CURVES):
             save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
-            for size in SHEET_SIZES:
+            for size in SIZES:
                 side_by_side(known, union, size)
-    if any(known.cells(UNIONS[0], scaled("ours", scale), BUDGETS_AT) for scale in BUDGET_SCALES if scale != 1):
+    if any(known.at(BUNDLED).cells(UNIONS[0], scaled("ours", scale)) for scale in BUDGET_SCALES if scale != 1):
         save(budgets(known), "budgets", 1000)
 
 
@@ -90,7 +91,7 @@ def budgets(known: Known) -> go.Figure:
         for way in BUDGET_WAYS:
             ends = []
             for scale in BUDGET_SCALES:
-                for record in known.cells(UNIONS[0], scaled(way, scale), BUDGETS_AT):
+                for record in known.at(BUNDLED).cells(UNIONS[0], scaled(way, scale)):
                     kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
                     ends.append((kimg, record["drawings"]["all"]["frechet"]))
             if ends:
@@ -99,10 +100,10 @@ def budgets(known: Known) -> go.Figure:
                                    mode="lines+markers", line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
     figure.update_yaxes(type="log", title="score against drawings", col=1)
     figure.update_xaxes(type="log", title="kimg")
-    return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUDGETS_AT} px")
+    return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUNDLED} px")
 
 
-def side_by_side(known: Known, union: Sequence[str], size: int = 32) -> None:
+def side_by_side(known: Known, union: Sequence[str], size: int = SMALL) -> None:
     """The same seeds by every way, each with its name (the paper's figures 12 and 13), where all are on this disk."""
     names = {way: f"{'+'.join(union)} {size} {way} seed 1" for way in SIDE_BY_SIDE}
     folders = {way: cell_folder(name) for way, name in names.items() if name in known.records}

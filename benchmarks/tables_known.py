@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.variants import variant
@@ -12,29 +12,30 @@ OTHER_ROOT = ("dog", "cat")  # the pair that our recipe does worst on, with the 
 SHOWN = (*UNIONS, OTHER_ROOT)
 MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
-BUDGETS_AT = 64  # px, where the sources are the bundled models, which are the same everywhere
 BUDGET_WAYS, BUDGET_SCALES = ("transfer", "transfer+", "plain", "ours"), (0.25, 0.5, 1, 2, 4)
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-SHEET_SIZES = (32, 64)  # px of the merges whose samples are shown
+SMALL, BUNDLED = SIZES = (32, 64)  # px of the merges; the sources of 64 are bundled, so the same on every machine
 NOT_RUN = "-"
 
 
 @dataclass(frozen=True)
 class Known:
-    """All records, and how a table asks for them."""
+    """All records, and how a table asks for those of one resolution."""
 
     records: Mapping[str, dict]
+    resolution: int = SMALL
 
-    def cells(self, classes: Sequence[str], way: str, resolution: int = 32, shares: str = "") -> list[dict]:
+    def at(self, resolution: int) -> "Known":
+        return replace(self, resolution=resolution)
+
+    def cells(self, classes: Sequence[str], way: str, shares: str = "") -> list[dict]:
         """The records of a union by a way, one for each seed that was run."""
-        start = f"{shares or '+'.join(classes)} {resolution} {way} seed "
+        start = f"{shares or '+'.join(classes)} {self.resolution} {way} seed "
         return [record for name, record in self.records.items() if name.startswith(start)]
 
-    def paired(
-        self, classes: Sequence[str], ways: tuple[str, str], resolution: int = 32
-    ) -> tuple[list[dict], list[dict]]:
+    def paired(self, classes: Sequence[str], ways: tuple[str, str]) -> tuple[list[dict], list[dict]]:
         """The records of two ways, of the seeds that both were run with."""
-        a, b = ({record["seed"]: record for record in self.cells(classes, way, resolution)} for way in ways)
+        a, b = ({record["seed"]: record for record in self.cells(classes, way)} for way in ways)
         shared = sorted(a.keys() & b.keys())
         return [a[seed] for seed in shared], [b[seed] for seed in shared]
 
@@ -56,7 +57,7 @@ def scaled(way: str, scale: float) -> str:
 
 def sheet_name(union: Sequence[str], size: int) -> str:
     """The file of the samples of a union by every way."""
-    return f"methods-{'+'.join(union)}{'' if size == 32 else f'-{size}'}.png"
+    return f"methods-{'+'.join(union)}{'' if size == SMALL else f'-{size}'}.png"
 
 
 def union_score(record: dict) -> float:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from benchmarks.tables_known import (
     BUDGET_SCALES,
     BUDGET_WAYS,
-    BUDGETS_AT,
+    BUNDLED,
     MANY,
     NOT_RUN,
     OTHER_ROOT,
     PICTURES,
-    SHEET_SIZES,
     SHOWN,
+    SIZES,
     UNIONS,
     WITHOUT_ROOTED,
     Known,
@@ -47,6 +47,14 @@ def section(records: Mapping[str, dict]) -> str:
     parts = [part for chapter in chapters for part in _with_tables(list(chapter(known)))]
     parts = [*_introduction(known), *parts, *_pictures(known)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _by_size(known: Known, make: Callable[[Known], str]) -> Iterator[str]:
+    """The same table of the merges of 32 px and of those of the bundled models."""
+    for size in SIZES:
+        if size == BUNDLED:
+            yield f"At {BUNDLED} px, from the bundled models:"
+        yield make(known.at(size))
 
 
 def _with_tables(parts: Sequence[str]) -> list[str]:
@@ -88,6 +96,7 @@ def _introduction(known: Known) -> Iterator[str]:
 
 def _short(known: Known) -> str:
     """How far ours is ahead, as a list; "" where nothing is beside it."""
+    large = known.at(BUNDLED)
     found = [
         f"{title}: {told}."
         for title, told in (
@@ -96,9 +105,10 @@ def _short(known: Known) -> str:
             ("Against the better of the aided baselines, equal merge budgets", _lower(known, AIDED)),
             ("Against the better of these, the roots' pictures counted", _lower(known, AIDED, counted=True)),
             ("Against itself without rooting, which saves the roots' pictures", _beside(known, "ours, no rooting")),
-            ("At 64 px, from the bundled models, against the aided TransferGAN", _beside(known, "transfer+", 64)),
-            ("There, the roots' pictures counted", _beside(known, _longer("transfer+", PAIR), 64)),
-            ("There, against itself without rooting", _beside(known, "ours, no rooting", 64)),
+            ("At 64 px, from the bundled models, against the best baseline of the paper", _lower(large, BASELINES)),
+            ("There, against the better of the aided baselines", _lower(large, AIDED)),
+            ("There, the roots' pictures counted", _lower(large, AIDED, counted=True)),
+            ("There, against itself without rooting", _beside(large, "ours, no rooting")),
         )
         if told
     ]
@@ -116,11 +126,11 @@ def _lower(known: Known, ways: Sequence[str], counted: bool = False) -> str:
     return _told(found)
 
 
-def _beside(known: Known, way: str, size: int = 32) -> str:
+def _beside(known: Known, way: str) -> str:
     """The same against one way, on the seeds that both were run with."""
     found = {}
     for union in SHOWN:
-        mine, other = ([union_score(c) for c in cells] for cells in known.paired(union, ("ours", way), size))
+        mine, other = ([union_score(c) for c in cells] for cells in known.paired(union, ("ours", way)))
         if mine and other:
             found["+".join(union)] = 100 * (1 - statistics.mean(mine) / statistics.mean(other))
     return _told(found)
@@ -161,6 +171,8 @@ def _main(known: Known) -> Iterator[str]:
         '"What rooting and averaging give":'
     )
     yield _scores(known, SHOWN, ["ours", *AIDED], union_score, "drawings")
+    yield f"At {BUNDLED} px, from the bundled models:"
+    yield _scores(known.at(BUNDLED), SHOWN, [*ways, *AIDED], union_score, "drawings")
 
 
 def _scores(
@@ -171,6 +183,19 @@ def _scores(
 
 
 def _gaps(known: Known) -> Iterator[str]:
+    yield "### Gap closed"
+    yield (
+        "(best baseline - ours) / (best baseline - upper bound), the upper bound being the root fine-tuned on drawings "
+        f"for the same number of pictures. Wanted: {WANTED_GAP:g} %; the paper's own table 3 closes {PAPER_GAP}. "
+        f"{_of_sources(known)}So the upper bound is hardly better than TransferGAN, or worse (no gap): what both lack "
+        "is training, not data, and so small a gap says little; by how much ours is lower stands beside it. Above "
+        "100 %: better than adversarial training on the drawings themselves, since pairs of latent and picture teach "
+        "faster than a discriminator."
+    )
+    yield from _by_size(known, _gap_table)
+
+
+def _gap_table(known: Known) -> str:
     rows = []
     for union in SHOWN:
         best, aided = (best_of(known, union, ways) for ways in (BASELINES, AIDED))
@@ -183,17 +208,8 @@ def _gaps(known: Known) -> Iterator[str]:
                          percent(100 * (1 - mine / best[1])),
                          f"{TITLES[aided[0]]} {aided[1]:.2f}" if aided else NOT_RUN,
                          percent(100 * (1 - mine / aided[1]) if aided else None)])  # fmt: skip
-    yield "### Gap closed"
-    yield (
-        "(best baseline - ours) / (best baseline - upper bound), the upper bound being the root fine-tuned on drawings "
-        f"for the same number of pictures. Wanted: {WANTED_GAP:g} %; the paper's own table 3 closes {PAPER_GAP}. "
-        f"{_of_sources(known)}So the upper bound is hardly better than TransferGAN, or worse (no gap): what both lack "
-        "is training, not data, and so small a gap says little; by how much ours is lower stands beside it. Above "
-        "100 %: better than adversarial training on the drawings themselves, since pairs of latent and picture teach "
-        "faster than a discriminator."
-    )
     heads = ["union", "best baseline", "upper bound", "ours", "the paper's recipe closes", "ours closes"]
-    yield table([*heads, "it is lower by", "best baseline with our aids", "than that lower by"], rows)
+    return table([*heads, "it is lower by", "best baseline with our aids", "than that lower by"], rows)
 
 
 def _of_sources(known: Known) -> str:
@@ -208,6 +224,16 @@ def _met(share: float) -> str:
 
 
 def _counted(known: Known) -> Iterator[str]:
+    yield "### With the roots' pictures counted"
+    yield (
+        "The same number of pictures in all: the baselines train longer by what rooting takes. In brackets the 95 % "
+        "interval for the noise of the pictures (half-samples; mean over the seeds), which another seed of training is "
+        "not part of. Last: whether ours is ahead by more than the intervals, of TransferGAN, and of the aided ones."
+    )
+    yield from _by_size(known, _counted_table)
+
+
+def _counted_table(known: Known) -> str:
     rows = []
     for union in SHOWN:
         ours = known.cells(union, "ours")
@@ -215,14 +241,8 @@ def _counted(known: Known) -> Iterator[str]:
         if ours and any((plain, *aided)):
             scores = map(_interval, (ours, plain, *aided))
             rows.append(["+".join(union), *scores, _ahead(ours, [plain]), _ahead(ours, aided)])
-    yield "### With the roots' pictures counted"
-    yield (
-        "The same number of pictures in all: the baselines train longer by what rooting takes. In brackets the 95 % "
-        "interval for the noise of the pictures (half-samples; mean over the seeds), which another seed of training is "
-        "not part of. Last: whether ours is ahead by more than the intervals, of TransferGAN, and of the aided ones."
-    )
     heads = ["score against drawings", TITLES["ours"], *(TITLES[way] for way in ("transfer", *AIDED))]
-    yield table([*heads, "ahead of TransferGAN", "ahead of the aided"], rows)
+    return table([*heads, "ahead of TransferGAN", "ahead of the aided"], rows)
 
 
 def _ahead(ours: Sequence[dict], rivals: Sequence[Sequence[dict]]) -> str:
@@ -249,12 +269,12 @@ def _ends(cells: Sequence[dict]) -> tuple[float, float]:
 
 def _rooting(known: Known) -> Iterator[str]:
     rows, turned = [], []
-    for union, title in itertools.product(SHOWN, WITHOUT_ROOTED):
-        pair = known.paired(union, ("ours", f"ours, {title}"))
+    for size, union, title in itertools.product(SIZES, SHOWN, WITHOUT_ROOTED):
+        pair = known.at(size).paired(union, ("ours", f"ours, {title}"))
         if all(pair):
             yaws = [[_others_yaw(cell, "slope") for cell in cells] for cells in pair]
             scores = (spread([union_score(cell) for cell in cells]) for cells in pair)
-            rows.append([f"{'+'.join(union)}, {title}", *scores, *map(spread, yaws)])
+            rows.append([f"{'+'.join(union)}, {size} px, {title}", *scores, *map(spread, yaws)])
             if statistics.mean(yaws[1]) < 0 < statistics.mean(yaws[0]):
                 turned.append(rows[-1][0])
     yield "### What rooting and averaging give"
@@ -265,22 +285,22 @@ def _rooting(known: Known) -> Iterator[str]:
         "seeds that both were run with. Yaw: slope per sigma, on the other classes, of the direction fitted on the "
         f"root's; below 0 they turn the other way: {'; '.join(turned) or 'nowhere'}."
     )
-    for title in WITHOUT_ROOTED:
-        if told := _beside(known, f"ours, {title}"):
-            yield f"Ours beside {title}: {told}."
+    for size, title in itertools.product(SIZES, WITHOUT_ROOTED):
+        if told := _beside(known.at(size), f"ours, {title}"):
+            yield f"Ours beside {title}, {size} px: {told}."
     yield table(["score against drawings", "ours", "without", "yaw, ours", "yaw, without"], rows)
 
 
 def _budgets(known: Known) -> Iterator[str]:
     rows = []
     for scale in BUDGET_SCALES:
-        cells = [known.values(PAIR, scaled(way, scale), union_score, resolution=BUDGETS_AT) for way in BUDGET_WAYS]
+        cells = [known.at(BUNDLED).values(PAIR, scaled(way, scale), union_score) for way in BUDGET_WAYS]
         if any(cells) and (scale != 1 or rows):
             merge = scale * PER_CLASS * len(PAIR)
             rows.append([f"{merge:g}", f"{merge + scale * ROOT_KIMG:g}", *map(spread, cells)])
     yield "### Where the paper's claim holds here"
     yield (
-        f"cat+face at {BUDGETS_AT} px and other budgets, rooting scaled along. Read a row for equal merge budgets; to "
+        f"cat+face at {BUNDLED} px and other budgets, rooting scaled along. Read a row for equal merge budgets; to "
         "count the roots' pictures, compare a cocktail with TransferGAN at its total."
     )
     yield "![score over pictures seen](pictures/budgets.png)"
@@ -337,6 +357,15 @@ def _rates(known: Known) -> Iterator[str]:
 
 
 def _space(known: Known) -> Iterator[str]:
+    yield "### The shared latent space"
+    yield (
+        "A yaw direction fitted by a linear SVM on the root's class alone, measured on the other classes: slope per "
+        "sigma / correlation within a picture (largest slope of 20 random directions)."
+    )
+    yield from _by_size(known, _space_table)
+
+
+def _space_table(known: Known) -> str:
     ways, rows = ("transfer", "transfer+", "distillation", "plain", "ours", "upper"), []
     for union in SHOWN:
         row = ["+".join(union)]
@@ -347,19 +376,18 @@ def _space(known: Known) -> Iterator[str]:
                        f"{statistics.mean(_others_yaw(c, 'correlation') for c in cells):.2f} "
                        f"({statistics.mean(_others_yaw(c, 'largest') for c in cells):.2f})")  # fmt: skip
         rows.append(row)
-    yield "### The shared latent space"
-    yield (
-        "A yaw direction fitted by a linear SVM on the root's class alone, measured on the other classes: slope per "
-        "sigma / correlation within a picture (largest slope of 20 random directions)."
-    )
-    yield table(["union", *(TITLES[way] for way in ways)], rows)
+    return table(["union", *(TITLES[way] for way in ways)], rows)
 
 
 def _classes(known: Known) -> Iterator[str]:
-    union, ways = UNIONS[-1], [way for way in TITLES if way not in AIDED]
-    rows = [[name, *(spread(known.values(union, way, class_score(name))) for way in ways)] for name in union]
     yield "### Every class of the union of four (table 4)"
-    yield table(["score against drawings", *(TITLES[way] for way in ways)], rows)
+    yield from _by_size(known, _class_table)
+
+
+def _class_table(known: Known) -> str:
+    union, ways = UNIONS[-1], [way for way in TITLES if way != "distillation"]
+    rows = [[name, *(spread(known.values(union, way, class_score(name))) for way in ways)] for name in union]
+    return table(["score against drawings", *(TITLES[way] for way in ways)], rows)
 
 
 def _distances(known: Known) -> Iterator[str]:
@@ -418,15 +446,15 @@ def _company(known: Known) -> Iterator[str]:
 
 
 def _many(known: Known) -> Iterator[str]:
-    ways = ("transfer", "plain", "ours")
-    rows = [[f"{count} sources", *(spread(known.values(MANY[:count], way, mean_score)) for way in ways)]
-            for count in (4, 5, 6, 7)]  # fmt: skip
-    if all(cell == NOT_RUN for row in rows[1:] for cell in row[1:]):
+    ways, large = ("transfer", "plain", "ours"), known.at(BUNDLED)
+    rows = [[f"{count} sources", *(spread(large.values(MANY[:count], way, mean_score)) for way in ways)]
+            for count in (2, 4, 5, 6, 7)]  # fmt: skip
+    if all(cell == NOT_RUN for row in rows[2:] for cell in row[1:]):
         return
     yield "### Many sources (tables 7 and 8)"
     yield (
-        "From the fifth on, variants: cats, faces and dogs with red and blue swapped (`benchmarks/variants.py`). Mean "
-        "of the classes' scores; the budget for each class stays."
+        f"At {BUNDLED} px. From the fifth on, variants: cats, faces and dogs with red and blue swapped "
+        "(`benchmarks/variants.py`). Mean of the classes' scores; the budget for each class stays."
     )
     yield table(["score against drawings, mean of the classes", *(TITLES[way] for way in ways)], rows)
 
@@ -442,27 +470,17 @@ def _unequal(known: Known) -> Iterator[str]:
 
 
 def _sizes(known: Known) -> Iterator[str]:
-    sizes, longer, rows = (16, 32, 64), _longer("transfer+", PAIR), []
-    heads = {way: TITLES[way] for way in ("transfer", "plain", "transfer+")}
-    heads |= {longer: "that, the roots' pictures counted", "ours": TITLES["ours"],
-              "ours, no rooting": "ours without rooting"}  # fmt: skip
-    directed = ("transfer+", "ours", "ours, no rooting")
-    for union in UNIONS[:3]:
-        cells = {(size, way): known.cells(union, way, size) for size in sizes for way in heads}
-        if not any(cells[size, way] for size in (16, 64) for way in heads):
-            continue
-        for size in sizes:
-            scores = [spread([union_score(cell) for cell in cells[size, way]]) for way in heads]
-            yaws = [spread([_others_yaw(cell, "slope") for cell in cells[size, way]]) for way in directed]
-            rows.append([f"{'+'.join(union)}, {size} px", *scores, *yaws])
-    if not rows:
+    ways = ("transfer", "plain", "ours")
+    rows = [[f"{size} px", *(spread(known.at(size).values(PAIR, way, union_score)) for way in ways)]
+            for size in (16, *SIZES)]  # fmt: skip
+    if sum(any(cell != NOT_RUN for cell in row[1:]) for row in rows) < 2:
         return
     yield "### Resolution (table 11)"
     yield (
-        "Score against drawings of this size, and yaw as above. The sources of 64 px are the bundled models; the "
-        "budget is the same at every size."
+        f"Score against drawings of this size. The sources of {BUNDLED} px are the bundled models; the budget is the "
+        "same at every size."
     )
-    yield table(["union", *heads.values(), *(f"yaw, {heads[way]}" for way in directed)], rows)
+    yield table(["+".join(PAIR), *(TITLES[way] for way in ways)], rows)
 
 
 def _inherited(known: Known) -> Iterator[str]:
@@ -480,6 +498,6 @@ def _pictures(known: Known) -> Iterator[str]:
         if known.cells(union, "ours"):
             name = "+".join(union)
             yield f"![{name}: score over pictures seen](pictures/curves-{name}.png)"
-            for size in SHEET_SIZES:
+            for size in SIZES:
                 if (PICTURES / (sheet := sheet_name(union, size))).exists():
                     yield f"![{name}, {size} px: the same latents by every method](pictures/{sheet})"
