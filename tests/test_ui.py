@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import PIL.Image
 import PIL.ImageChops
@@ -758,6 +759,17 @@ def test_every_event_but_sampling_is_private(models):
 def test_what_writes_the_form_of_a_merge_waits_for_its_turn(models):
     events = [event for event in ui.build(models).fns.values() if event.name in ("compose", "edited", "recipe_loaded")]
     assert len(events) > 3 and {event.concurrency_id for event in events} == {launching.FORM}
+
+
+def test_a_run_that_was_chosen_is_not_left_by_a_tick_that_was_sent_before(models):
+    events = list(ui.build(models).fns.values())
+    (tick,) = [event for event in events if event.name == "tick"]
+    at = tick.inputs[0]
+    assert isinstance(at, gr.State) and at in tick.outputs, "read and written when the event's turn comes"
+    showing = [event for event in events if set(tick.outputs) <= set(event.outputs)]
+    assert len(showing) > 8 and {event.concurrency_id for event in showing} == {tick.concurrency_id}
+    shown = dict(zip(tick.outputs, tick.fn("/no/such/run", "", None, "", gr.Request()).values(), strict=True))
+    assert shown[at] == ""
 
 
 def test_app_refuses_a_missing_model_on_one_line():

@@ -14,6 +14,7 @@ from ui import access, base, launching, merge_form, opening, run_view
 from ui.merge_form import Form
 
 TICK_SEC = 2.0
+SHOWN = base.SILENT | {"concurrency_id": "run"}  # one at a time: a tick on its way does not bring another run back
 BUTTONS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "open": "Open in the editor",
            "best": "Open the best snapshot"}  # fmt: skip
 RESTING = ("paused", "cancelled", "stopped", "failed", "interrupted", "new")
@@ -57,6 +58,7 @@ def stage(page: base.Page) -> dict:
             parts["sure"] = gr.Checkbox(False, label="Delete this run and all its files", elem_id="run-sure")
             parts["delete"] = gr.Button("Delete", elem_id="run-delete", min_width=90, scale=0)
     parts["chosen"] = gr.BrowserState("", storage_key="cocktail-run")
+    parts["at"] = gr.State("")  # the same as `chosen`, as it is when an event's turn comes, not when it was sent
     parts["seen"] = gr.State("")
     parts["of"] = gr.State("")  # the run whose recipe was taken into the form, to branch with what is changed there
     parts["timer"] = gr.Timer(TICK_SEC, active=False)
@@ -65,18 +67,18 @@ def stage(page: base.Page) -> dict:
 
 def connect(page: base.Page, parts: dict) -> None:
     shown = [parts[key] for key in ("chosen", "seen", "run", "curves", "losses", "pause", "resume", "cancel", "open",
-                                    "best", "more", "other")]  # fmt: skip
+                                    "best", "more", "other", "at")]  # fmt: skip
     state = [parts["chosen"], parts["other"], parts["seen"]]
-    fresh = base.SILENT | {"trigger_mode": "once"}
 
     def seen_by(request, chosen, other, seen=""):
         # Runs are of whoever may launch them: their messages name paths.
         hidden = bool(access.refusal(page.models, access.signed_in(request)))
         found = [] if hidden else run_view.statuses(runs.listed(runs.home()))
-        return dict(zip(shown, look(found, chosen, other, seen), strict=True))
+        values = look(found, chosen, other, seen)
+        return dict(zip(shown, [*values, values[0]], strict=True))
 
-    def tick(chosen, other, seen, request: gr.Request):
-        return seen_by(request, chosen, other, seen)
+    def tick(at, chosen, other, seen, request: gr.Request):
+        return seen_by(request, at or chosen, other, seen)
 
     def again(chosen, other, request: gr.Request):
         return seen_by(request, chosen, other)
@@ -87,11 +89,11 @@ def connect(page: base.Page, parts: dict) -> None:
     def watching(event: gr.SelectData):
         return gr.Timer(active=event.value == "Merge")
 
-    parts["timer"].tick(base.polite(tick), state, shown, **fresh)
-    parts["run"].select(base.polite(choose), parts["other"], shown, **base.SILENT)
-    parts["other"].input(base.polite(again), state[:2], shown, **base.SILENT)
+    parts["timer"].tick(base.polite(tick), [parts["at"], *state], shown, **SHOWN, trigger_mode="once")
+    parts["run"].select(base.polite(choose), parts["other"], shown, **SHOWN)
+    parts["other"].input(base.polite(again), state[:2], shown, **SHOWN)
     page.tabs.select(base.polite(watching), None, parts["timer"], **base.SILENT)
-    page.tab.select(base.polite(again), state[:2], shown, **base.SILENT)
+    page.tab.select(base.polite(again), state[:2], shown, **SHOWN)
     _connect_actions(page, parts, seen_by, shown)
 
 
@@ -148,16 +150,16 @@ def _connect_actions(page: base.Page, parts: dict, seen_by: Callable, shown: lis
 
     state = [parts["chosen"], parts["other"]]
     for key, what in (("pause", runs.pause), ("resume", runs.resume), ("cancel", runs.cancel)):
-        parts[key].click(act(what), state, shown, **base.SILENT)
+        parts[key].click(act(what), state, shown, **SHOWN)
     asked = [parts[key] for key in ("recipe", "name", "probed", "written", "other")]
-    parts["start"].click(base.polite(started), [*asked, *parts["form"]], shown, **base.SILENT)
-    parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **base.SILENT)
+    parts["start"].click(base.polite(started), [*asked, *parts["form"]], shown, **SHOWN)
+    parts["extend"].click(base.polite(extended), [parts["chosen"], parts["kimg"], parts["other"]], shown, **SHOWN)
     parts["edit"].click(base.polite(edited), parts["chosen"], [*parts["loaded"], parts["of"]], **base.SILENT,
                         concurrency_id=launching.FORM)  # fmt: skip
     branch = [parts[key] for key in ("chosen", "branch_name", "of", "recipe", "written", "other")]
-    parts["branch"].click(base.polite(branched), [*branch, *parts["form"]], shown, **base.SILENT)
+    parts["branch"].click(base.polite(branched), [*branch, *parts["form"]], shown, **SHOWN)
     parts["delete"].click(base.polite(deleted), [parts["chosen"], parts["sure"], parts["other"]],
-                          [*shown, parts["sure"]], **base.SILENT)  # fmt: skip
+                          [*shown, parts["sure"]], **SHOWN)  # fmt: skip
     for key, what in (("open", opened), ("best", opened_best)):
         parts[key].click(base.polite(what), [parts["chosen"], page.opened], [page.model, page.opened, page.tabs],
                          **base.QUIET)  # fmt: skip
