@@ -207,7 +207,8 @@ def tried(seeds: Sequence[int]) -> list[Cell]:
 
 def variations(config: object, classes: int) -> dict[str, object]:
     """Our recipe's config with one thing other; the budget stays."""
-    merge, merge_alone, often = config.merge, replace(config, new_share=1.0), (1.0, *[2.0] * (classes - 1))
+    merge, warm = config.merge, config.warm
+    merge_alone, often = replace(config, new_share=1.0), (1.0, *[2.0] * (classes - 1))
     lighter = replace(merge, anchor_weight=merge.anchor_weight / 3)
     return {
         "lighter pairs in the merge": replace(config, merge=lighter),
@@ -229,6 +230,8 @@ def variations(config: object, classes: int) -> dict[str, object]:
         "no average, own class rows": replace(config, root_weight=1.0),
         "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
         "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),
+        "fit at a quarter of the rate": replace(config, warm=replace(warm, lr=warm.lr / 4)),
+        "fit at an eighth of the rate": replace(config, warm=replace(warm, lr=warm.lr / 8)),
         "merge at twice the rate": replace(config, merge=replace(merge, lr=2 * merge.lr)),
     }
 
