@@ -31,12 +31,12 @@ from benchmarks.tables_known import (
     OTHER_ROOT,
     SHOWN,
     SIZES,
-    SMALL,
+    TRAINED,
     UNIONS,
     WITHOUT_ROOTED,
     scaled,
 )
-from benchmarks.ways import AIDED, ROOT_KIMG, ways
+from benchmarks.ways import AIDED, FIT_SHARE, ROOT_KIMG, ways
 from cocktail import checkpoints, domains
 from cocktail.errors import CocktailError
 from cocktail.metrics.recommend import recommend
@@ -48,11 +48,11 @@ ADVICE_SAMPLES = 1000
 MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scratch", "freezed", "ewc", "l2")
 
 
-def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = SMALL, extra_kimg: float = 0.0,
+def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = TRAINED, extra_kimg: float = 0.0,
          scale: float = 1.0) -> Cell:  # fmt: skip
     """A cell of a way that all tables know; more or less budget shows in its name."""
     name = f"{way} +{extra_kimg:g} kimg" if extra_kimg else scaled(way, scale)
-    method, config = ways(len(classes), extra_kimg, scale)[way]
+    method, config = ways(len(classes), extra_kimg, scale, resolution)[way]
     return Cell(tuple(classes), name, method, config, seed, resolution)
 
 
@@ -115,7 +115,7 @@ def bundled(seeds: Sequence[int]) -> list[Cell]:
     for seed, union in itertools.product(seeds, (*PAIRS, ALL)):
         found += [cell(union, way, seed, BUNDLED) for way in ("ours", "transfer+", "transfer", "plain", "upper")]
         found += [cell(union, way, seed, BUNDLED, ROOT_KIMG * (len(union) - 1)) for way in ("transfer+", "transfer")]
-        found += [replace(known, resolution=BUNDLED) for known in one_off(union, seed, ("no rooting",))]
+        found += one_off(union, seed, BUNDLED, ("no rooting", "with a fit"))
     return found
 
 
@@ -154,7 +154,7 @@ def advise() -> None:
     for names in (*itertools.combinations(domains.names(), 2), ALL):
         key = f"roots {'+'.join(names)}"
         if key not in results():
-            known = {name: GanSource(checkpoints.load(make(name, SMALL)), names=(name,)) for name in names}
+            known = {name: GanSource(checkpoints.load(make(name, TRAINED)), names=(name,)) for name in names}
             found = recommend(known, ADVICE_SAMPLES)
             keep(key, {"picks": found.picks, "rows": {name: asdict(row) for name, row in found.rows.items()}})
 
@@ -166,19 +166,28 @@ def ablation(seeds: Sequence[int]) -> list[Cell]:
 
 def rooting(seeds: Sequence[int]) -> list[Cell]:
     """Our recipe without rooting, or with the root in place of the average, on every union."""
-    return [found for seed, union in itertools.product(seeds, SHOWN) for found in one_off(union, seed, WITHOUT_ROOTED)]
+    return [
+        found
+        for seed, union in itertools.product(seeds, SHOWN)
+        for found in one_off(union, seed, titles=WITHOUT_ROOTED)
+    ]
 
 
-def one_off(union: Sequence[str], seed: int, titles: Sequence[str] = ()) -> list[Cell]:
+def one_off(union: Sequence[str], seed: int, resolution: int = TRAINED, titles: Sequence[str] = ()) -> list[Cell]:
     """Our recipe without each of these ingredients in turn, by default of all."""
-    known = cell(union, "ours", seed)
+    known = cell(union, "ours", seed, resolution)
     configs = without(known.config)
     return [replace(known, way=f"ours, {title}", config=configs[title]) for title in titles or configs]
 
 
 def without(config: object) -> dict[str, object]:
-    """Our recipe's config with each ingredient off; the budget stays."""
+    """Our recipe's config with each ingredient off, or the fit where it has none; the budget stays."""
     total = config.merge.total_kimg + sum(config.warm.stage_kimg)
+    fit = total * FIT_SHARE[TRAINED]
+    fitted = replace(config, warm=replace(config.warm, stage_kimg=(fit,)),
+                     merge=replace(config.merge, total_kimg=total - fit))  # fmt: skip
+    unfitted = replace(config, warm=replace(config.warm, stage_kimg=(0.0,)),
+                       merge=replace(config.merge, total_kimg=total))  # fmt: skip
     return {
         "classes alike": replace(config, new_share=1.0),
         "no rooting": replace(config, root=replace(config.root, total_kimg=0.0)),
@@ -186,8 +195,7 @@ def without(config: object) -> dict[str, object]:
         "no alignment": replace(config, align=False, merge=replace(config.merge, total_kimg=total)),
         "no matching": replace(config, match=False),
         "no contrasts": replace(config, warm=replace(config.warm, contrast_weight=0.0)),
-        "no fit": replace(config, warm=replace(config.warm, stage_kimg=(0.0,)),
-                          merge=replace(config.merge, total_kimg=total)),
+        **({"with a fit": fitted} if config == unfitted else {"no fit": unfitted}),
         "no class rows in W": replace(config, class_w_gain=0.0, own_rows=False),
         "no pairs in the merge": replace(config, merge=replace(config.merge, anchor_weight=0.0)),
         "no average": replace(config, root_weight=1.0, own_rows=False),
@@ -207,8 +215,7 @@ def tried(seeds: Sequence[int]) -> list[Cell]:
 
 def variations(config: object, classes: int) -> dict[str, object]:
     """Our recipe's config with one thing other; the budget stays."""
-    merge, warm = config.merge, config.warm
-    merge_alone, often = replace(config, new_share=1.0), (1.0, *[2.0] * (classes - 1))
+    merge, merge_alone, often = config.merge, replace(config, new_share=1.0), (1.0, *[2.0] * (classes - 1))
     lighter = replace(merge, anchor_weight=merge.anchor_weight / 3)
     return {
         "lighter pairs in the merge": replace(config, merge=lighter),
@@ -230,8 +237,6 @@ def variations(config: object, classes: int) -> dict[str, object]:
         "no average, own class rows": replace(config, root_weight=1.0),
         "root twice in the average": replace(config, root_weight=2 / (classes + 1)),
         "decay all along the merge": replace(config, merge=replace(merge, lr_decay=1.0)),
-        "fit at a quarter of the rate": replace(config, warm=replace(warm, lr=warm.lr / 4)),
-        "fit at an eighth of the rate": replace(config, warm=replace(warm, lr=warm.lr / 8)),
         "merge at twice the rate": replace(config, merge=replace(merge, lr=2 * merge.lr)),
     }
 

@@ -15,7 +15,7 @@ from benchmarks.tables_known import (
     BUNDLED,
     PICTURES,
     SIZES,
-    SMALL,
+    TRAINED,
     UNIONS,
     Known,
     scaled,
@@ -103,7 +103,7 @@ def budgets(known: Known) -> go.Figure:
     return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUNDLED} px")
 
 
-def side_by_side(known: Known, union: Sequence[str], size: int = SMALL) -> None:
+def side_by_side(known: Known, union: Sequence[str], size: int = TRAINED) -> None:
     """The same seeds by every way, each with its name (the paper's figures 12 and 13), where all are on this disk."""
     names = {way: f"{'+'.join(union)} {size} {way} seed 1" for way in SIDE_BY_SIDE}
     folders = {way: cell_folder(name) for way, name in names.items() if name in known.records}

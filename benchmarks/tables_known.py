@@ -14,7 +14,8 @@ MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
 BUDGET_WAYS, BUDGET_SCALES = ("transfer", "transfer+", "plain", "ours"), (0.25, 0.5, 1, 2, 4)
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-SMALL, BUNDLED = SIZES = (32, 64)  # px of the merges; the sources of 64 are bundled, so the same on every machine
+# Of the merges, in px: at 32 the sources are trained first, those of 64 are bundled, so the same on every machine.
+TRAINED, BUNDLED = SIZES = (32, 64)
 NOT_RUN = "-"
 
 
@@ -23,7 +24,7 @@ class Known:
     """All records, and how a table asks for those of one resolution."""
 
     records: Mapping[str, dict]
-    resolution: int = SMALL
+    resolution: int = TRAINED
 
     def at(self, resolution: int) -> "Known":
         return replace(self, resolution=resolution)
@@ -57,7 +58,7 @@ def scaled(way: str, scale: float) -> str:
 
 def sheet_name(union: Sequence[str], size: int) -> str:
     """The file of the samples of a union by every way."""
-    return f"methods-{'+'.join(union)}{'' if size == SMALL else f'-{size}'}.png"
+    return f"methods-{'+'.join(union)}{'' if size == TRAINED else f'-{size}'}.png"
 
 
 def union_score(record: dict) -> float:
