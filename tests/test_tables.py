@@ -65,9 +65,11 @@ def test_the_cells_of_a_table_differ_in_name_and_the_same_name_means_the_same_ce
     assert tables.TABLES[table]([1]) and len({c.name for c in tables.TABLES[table]([1, 2])}) > 1
 
 
-def test_each_ablation_changes_the_recipe_and_keeps_the_budget():
-    config = ways(2)["ours"][1]
+@pytest.mark.parametrize(("resolution", "of_fit"), [(32, "no fit"), (64, "with a fit")])
+def test_each_ablation_changes_the_recipe_and_keeps_the_budget(resolution, of_fit):
+    config = ways(2, resolution=resolution)["ours"][1]
     others = tables.without(config)
+    assert {"no fit", "with a fit"} & set(others) == {of_fit}
     total = config.merge.total_kimg + sum(config.warm.stage_kimg)
     assert len(others) >= 8 and all(other != config for other in others.values())
     for title, other in others.items():
