@@ -65,12 +65,12 @@ GOOD = CocktailConfig(
 PRESETS = {
     "paper": CocktailConfig(),
     "small": GOOD,
-    # Two such networks in about three minutes: enough to see the one turn into both. So short a fit would leave blur.
+    # Two such networks in about three minutes: enough to see the one turn into both.
     "try": replace(
         GOOD,
         root=replace(GOOD.root, total_kimg=1.0),
-        merge=replace(GOOD.merge, total_kimg=7.5),
-        warm=replace(GOOD.warm, stage_kimg=(0.0,)),
+        merge=replace(GOOD.merge, total_kimg=3.0),
+        warm=replace(GOOD.warm, stage_kimg=(12.0,)),
     ),
 }
 
