@@ -166,11 +166,8 @@ def ablation(seeds: Sequence[int]) -> list[Cell]:
 
 def rooting(seeds: Sequence[int]) -> list[Cell]:
     """Our recipe without rooting, or with the root in place of the average, on every union."""
-    return [
-        found
-        for seed, union in itertools.product(seeds, SHOWN)
-        for found in one_off(union, seed, titles=WITHOUT_ROOTED)
-    ]
+    return [found for seed, union in itertools.product(seeds, SHOWN)
+            for found in one_off(union, seed, titles=WITHOUT_ROOTED)]  # fmt: skip
 
 
 def one_off(union: Sequence[str], seed: int, resolution: int = TRAINED, titles: Sequence[str] = ()) -> list[Cell]:

@@ -98,7 +98,8 @@ def budgets(known: Known) -> go.Figure:
                 kimg, score = zip(*sorted(ends), strict=True)
                 figure.add_scatter(x=kimg, y=score, name=TITLES[way], legendgroup=way, showlegend=column == 1,
                                    mode="lines+markers", line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
-    figure.update_yaxes(type="log", title="score against drawings", col=1)
+    figure.update_yaxes(type="log")
+    figure.update_yaxes(title="score against drawings", col=1)
     figure.update_xaxes(type="log", title="kimg")
     return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUNDLED} px")
 

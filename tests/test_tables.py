@@ -100,7 +100,7 @@ def test_the_page_has_means_over_seeds_and_says_what_was_not_run():
     scores = {"transfer": 10.0, "ours": 6.0, "upper": 4.0}
     text = section(known(*(record(way, scores[way], seed) for way in scores for seed in (1, 2))))
     assert "| cat+face | 12.00 ± 0.00 (2) | 8.00 ± 0.00 (2) | 6.00 ± 0.00 (2) |" in text
-    assert "cat+dog" not in text and "Freeze-D" not in text and "### The choice of the root" not in text
+    assert "| cat+dog" not in text and "Freeze-D" not in text and "### The choice of the root" not in text
     assert "6 merges" in text and "3.0 hours" in text
     assert "| cat+face | TransferGAN 12.00 | 6.00 | 8.00 | 67 %, reached | 33 % |" in text
 
@@ -189,6 +189,11 @@ def test_a_curve_counts_the_roots_where_it_is_asked_to():
     row["curve"] = [{"stage": stage, "images": n, "frechet": {"all": value}} for stage, n, value in ends]
     assert list(tables_figures.points(row, "all", False)) == [(8.0, 3), (12.0, 2)]
     assert list(tables_figures.points(row, "all", True)) == [(12.0, 3), (16.0, 2)]
+
+
+def test_both_panels_of_the_budgets_have_the_same_axes():
+    figure = tables_figures.budgets(Known(known(record("ours", 1.0, resolution=64))))
+    assert {axis.type for axis in figure.select_yaxes()} == {axis.type for axis in figure.select_xaxes()} == {"log"}
 
 
 def test_a_sheet_of_samples_is_left_alone_until_every_merge_of_it_is_on_this_disk(tiny, tmp_path, monkeypatch):
