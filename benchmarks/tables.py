@@ -29,6 +29,7 @@ from benchmarks.tables_known import (
     BUNDLED,
     MANY,
     OTHER_ROOT,
+    PAIR,
     SHOWN,
     SIZES,
     TRAINED,
@@ -99,13 +100,13 @@ def table_10(seeds: Sequence[int]) -> list[Cell]:
     """A source that was trained for a tenth of the time, as the root and beside it."""
     found = []
     for seed, way, shares in itertools.product(seeds, ("transfer", "plain", "ours"), ((1.0, 0.1), (0.1, 1.0))):
-        found.append(replace(cell(("cat", "face"), way, seed), shares=shares))
+        found.append(replace(cell(PAIR, way, seed), shares=shares))
     return found
 
 
 def table_11(seeds: Sequence[int]) -> list[Cell]:
     """16, 32 and 64 pixels."""
-    return [cell(("cat", "face"), way, seed, size)
+    return [cell(PAIR, way, seed, size)
             for seed in seeds for size in (16, *SIZES) for way in ("transfer", "plain", "ours")]  # fmt: skip
 
 
@@ -123,14 +124,14 @@ def inherited(seeds: Sequence[int]) -> list[Cell]:
     """What starts from the root: the generator alone, or the discriminator alone (Grigoryev et al. 2022, table 2)."""
     found = []
     for seed, network in itertools.product(seeds, ("generator", "discriminator")):
-        known = cell(("cat", "face"), "scratch", seed)
+        known = cell(PAIR, "scratch", seed)
         found.append(replace(known, way=f"keeps {network}", config=replace(known.config, keep=network)))
     return found
 
 
 def budgets(seeds: Sequence[int]) -> list[Cell]:
     """Where the cocktail wins and where it does not: a quarter of the budget to four times as much."""
-    return [cell(("cat", "face"), way, seed, BUNDLED, scale=scale)
+    return [cell(PAIR, way, seed, BUNDLED, scale=scale)
             for seed in seeds for scale in BUDGET_SCALES for way in BUDGET_WAYS]  # fmt: skip
 
 

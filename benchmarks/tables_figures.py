@@ -13,6 +13,7 @@ from benchmarks.tables_known import (
     BUDGET_SCALES,
     BUDGET_WAYS,
     BUNDLED,
+    PAIR,
     PICTURES,
     SIZES,
     TRAINED,
@@ -41,7 +42,7 @@ def write(records: Mapping[str, dict]) -> None:
             save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
             for size in SIZES:
                 side_by_side(known, union, size)
-    if any(known.at(BUNDLED).cells(UNIONS[0], scaled("ours", scale)) for scale in BUDGET_SCALES if scale != 1):
+    if any(known.at(BUNDLED).cells(PAIR, scaled("ours", scale)) for scale in BUDGET_SCALES if scale != 1):
         save(budgets(known), "budgets", 1000)
 
 
@@ -91,7 +92,7 @@ def budgets(known: Known) -> go.Figure:
         for way in BUDGET_WAYS:
             ends = []
             for scale in BUDGET_SCALES:
-                for record in known.at(BUNDLED).cells(UNIONS[0], scaled(way, scale)):
+                for record in known.at(BUNDLED).cells(PAIR, scaled(way, scale)):
                     kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
                     ends.append((kimg, record["drawings"]["all"]["frechet"]))
             if ends:
@@ -101,7 +102,7 @@ def budgets(known: Known) -> go.Figure:
     figure.update_yaxes(type="log")
     figure.update_yaxes(title="score against drawings", col=1)
     figure.update_xaxes(type="log", title="kimg")
-    return figure.update_layout(title=f"{'+'.join(UNIONS[0])}, {BUNDLED} px")
+    return figure.update_layout(title=f"{'+'.join(PAIR)}, {BUNDLED} px")
 
 
 def side_by_side(known: Known, union: Sequence[str], size: int = TRAINED) -> None:

@@ -10,6 +10,7 @@ from benchmarks.variants import variant
 UNIONS = (("cat", "face"), ("cat", "dog"), ("face", "car"), ("cat", "face", "dog"), ("cat", "face", "dog", "car"))
 OTHER_ROOT = ("dog", "cat")  # the pair that our recipe does worst on, with the root that table 5 found better for it
 SHOWN = (*UNIONS, OTHER_ROOT)
+PAIR = UNIONS[0]  # of the tables that look at one union
 MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
 BUDGET_WAYS, BUDGET_SCALES = ("transfer", "transfer+", "plain", "ours"), (0.25, 0.5, 1, 2, 4)

@@ -11,6 +11,7 @@ from benchmarks.tables_known import (
     MANY,
     NOT_RUN,
     OTHER_ROOT,
+    PAIR,
     PICTURES,
     SHOWN,
     SIZES,
@@ -37,7 +38,7 @@ from cocktail import domains
 
 PAPER_GAP = "14 to 27 %"  # what the paper's own table 3 closes
 WANTED_GAP = 60.0
-PAIR = UNIONS[0]
+AT_BUNDLED = f"At {BUNDLED} px, from the bundled models"
 
 
 def section(records: Mapping[str, dict]) -> str:
@@ -54,7 +55,7 @@ def _by_size(known: Known, make: Callable[[Known], str]) -> Iterator[str]:
     """The same table of the merges of 32 px and of those of the bundled models."""
     for size in SIZES:
         if size == BUNDLED:
-            yield f"At {BUNDLED} px, from the bundled models:"
+            yield f"{AT_BUNDLED}:"
         yield make(known.at(size))
 
 
@@ -106,7 +107,7 @@ def _short(known: Known) -> str:
             ("Against the better of the aided baselines, equal merge budgets", _lower(known, AIDED)),
             ("Against the better of these, the roots' pictures counted", _lower(known, AIDED, counted=True)),
             ("Against itself without rooting, which saves the roots' pictures", _beside(known, "ours, no rooting")),
-            ("At 64 px, from the bundled models, against the best baseline of the paper", _lower(large, BASELINES)),
+            (f"{AT_BUNDLED}, against the best baseline of the paper", _lower(large, BASELINES)),
             ("There, against the better of the aided baselines", _lower(large, AIDED)),
             ("There, the roots' pictures counted", _lower(large, AIDED, counted=True)),
             ("There, against itself without rooting", _beside(large, "ours, no rooting")),
@@ -172,7 +173,7 @@ def _main(known: Known) -> Iterator[str]:
         '"What rooting and averaging give":'
     )
     yield _scores(known, SHOWN, ["ours", *AIDED], union_score, "drawings")
-    yield f"At {BUNDLED} px, from the bundled models:"
+    yield f"{AT_BUNDLED}:"
     yield _scores(known.at(BUNDLED), SHOWN, [*ways, *AIDED], union_score, "drawings")
 
 
@@ -214,8 +215,12 @@ def _gap_table(known: Known) -> str:
 
 
 def _of_sources(known: Known) -> str:
-    """What the sources of 32 px themselves score, as a sentence."""
-    rows = {name: record["drawings"] for name in domains.names() if (record := known.records.get(f"source {name} 32"))}
+    """What the sources that were trained for this themselves score, as a sentence."""
+    rows = {
+        name: record["drawings"]
+        for name in domains.names()
+        if (record := known.records.get(f"source {name} {TRAINED}"))
+    }
     told = ", ".join(f"{name} {row['frechet']:.2f} (floor {row['floor']:.2f})" for name, row in rows.items())
     return f"Drawings are hardly better data here than samples: the sources themselves score {told}. " if told else ""
 
