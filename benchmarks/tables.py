@@ -1,10 +1,12 @@
 """The paper's tables on the drawn domains: every method on equal terms, what it costs, what it gives.
 
-    python -m benchmarks.tables --table 3 [--seeds 1 2 3] [--part 1/2]
+    python -m benchmarks.tables --table 3 [--seeds 1 2 3] [--resolution 32] [--part 1/2]
     python -m benchmarks.tables --report        # writes the section of docs/RESULTS.md and its figures
 
 A table is a set of cells (`benchmarks.cells`), many of which belong to several tables; one that is finished is not run
-again, one that was interrupted goes on where it was saved. `--part 1/2` takes every other cell, for two processes.
+again, one that was interrupted goes on where it was saved. `--part 1/2` takes every other cell, for two processes. The
+sources of 64 px are the bundled models, so their merges can be added to on any machine; those of 32 and 16 px are
+trained first (half an hour a core), and other CPUs make other models of them.
 """
 
 import argparse
@@ -49,7 +51,7 @@ ADVICE_SAMPLES = 1000
 MAIN = ("transfer", "plain", "ours", "distillation", "upper", "transfer+", "scratch", "freezed", "ewc", "l2")
 
 
-def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = TRAINED, extra_kimg: float = 0.0,
+def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = BUNDLED, extra_kimg: float = 0.0,
          scale: float = 1.0) -> Cell:  # fmt: skip
     """A cell of a way that all tables know; more or less budget shows in its name."""
     name = f"{way} +{extra_kimg:g} kimg" if extra_kimg else scaled(way, scale)
@@ -57,121 +59,111 @@ def cell(classes: Sequence[str], way: str, seed: int = 1, resolution: int = TRAI
     return Cell(tuple(classes), name, method, config, seed, resolution)
 
 
-def table_3(seeds: Sequence[int]) -> list[Cell]:
+def table_3(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Two, three and four sources by all methods; tables 1, 2 and 4 and the figures read the same cells."""
-    return [cell(union, way, seed) for seed in seeds for union in UNIONS for way in MAIN
+    return [cell(union, way, seed, resolution) for seed in seeds for union in UNIONS for way in MAIN
             if seed == 1 or union != UNIONS[3]]  # fmt: skip
 
 
-def counted(seeds: Sequence[int]) -> list[Cell]:
+def counted(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """The best baselines with as many pictures more as the roots of the cocktail take."""
-    return [cell(union, way, seed, extra_kimg=ROOT_KIMG * (len(union) - 1))
+    return [cell(union, way, seed, resolution, ROOT_KIMG * (len(union) - 1))
             for seed in seeds for union in (*PAIRS, ALL) for way in ("transfer", *AIDED)]  # fmt: skip
 
 
-def table_5(seeds: Sequence[int]) -> list[Cell]:
+def table_5(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Every root of every pair, and of all four."""
     orders = [*itertools.permutations(domains.names(), 2)]
     orders += [(root, *(name for name in ALL if name != root)) for root in ALL]
-    return [cell(order, "ours", seed) for seed in seeds for order in orders]
+    return [cell(order, "ours", seed, resolution) for seed in seeds for order in orders]
 
 
-def other_root(seeds: Sequence[int]) -> list[Cell]:
+def other_root(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """The pair that our recipe does worst on, from its other model, at equal budgets and with the roots counted."""
     ways = ("transfer", "ours", "distillation", "transfer+", "plain", "upper", "ewc")
-    found = [cell(OTHER_ROOT, way, seed) for seed in seeds for way in ways]
-    return found + [cell(OTHER_ROOT, way, seed, extra_kimg=ROOT_KIMG) for seed in seeds for way in ("transfer", *AIDED)]
+    found = [cell(OTHER_ROOT, way, seed, resolution) for seed in seeds for way in ways]
+    longer = ("transfer", *AIDED)
+    return found + [cell(OTHER_ROOT, way, seed, resolution, ROOT_KIMG) for seed in seeds for way in longer]
 
 
-def table_6(seeds: Sequence[int]) -> list[Cell]:
+def table_6(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """The cat in growing company."""
-    return [
-        cell(ALL[:count], way, seed) for seed in seeds for count in (2, 3, 4) for way in ("transfer", "plain", "ours")
-    ]
+    return [cell(ALL[:count], way, seed, resolution)
+            for seed in seeds for count in (2, 3, 4) for way in ("transfer", "plain", "ours")]  # fmt: skip
 
 
-def table_7(seeds: Sequence[int]) -> list[Cell]:
-    """Many sources, up to seven: the bundled models and variants of three."""
-    return [cell(MANY[:count], way, seed, BUNDLED)
+def table_7(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
+    """Many sources, up to seven: the four domains and variants of three."""
+    return [cell(MANY[:count], way, seed, resolution)
             for seed in seeds for count in (5, 6, 7) for way in ("transfer", "plain", "ours")]  # fmt: skip
 
 
-def table_10(seeds: Sequence[int]) -> list[Cell]:
+def table_10(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """A source that was trained for a tenth of the time, as the root and beside it."""
     found = []
     for seed, way, shares in itertools.product(seeds, ("transfer", "plain", "ours"), ((1.0, 0.1), (0.1, 1.0))):
-        found.append(replace(cell(PAIR, way, seed), shares=shares))
+        found.append(replace(cell(PAIR, way, seed, resolution), shares=shares))
     return found
 
 
-def table_11(seeds: Sequence[int]) -> list[Cell]:
-    """16, 32 and 64 pixels."""
+def table_11(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
+    """16, 32 and 64 pixels, whatever `resolution` is."""
     return [cell(PAIR, way, seed, size)
             for seed in seeds for size in (16, *SIZES) for way in ("transfer", "plain", "ours")]  # fmt: skip
 
 
-def bundled(seeds: Sequence[int]) -> list[Cell]:
-    """The bundled models as the sources: every pair, and all four."""
-    found = []
-    for seed, union in itertools.product(seeds, (*PAIRS, ALL)):
-        found += [cell(union, way, seed, BUNDLED) for way in ("ours", "transfer+", "transfer", "plain", "upper")]
-        found += [cell(union, way, seed, BUNDLED, ROOT_KIMG * (len(union) - 1)) for way in ("transfer+", "transfer")]
-        found += one_off(union, seed, BUNDLED, ("no rooting", "with a fit"))
-    return found
-
-
-def inherited(seeds: Sequence[int]) -> list[Cell]:
+def inherited(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """What starts from the root: the generator alone, or the discriminator alone (Grigoryev et al. 2022, table 2)."""
     found = []
     for seed, network in itertools.product(seeds, ("generator", "discriminator")):
-        known = cell(PAIR, "scratch", seed)
+        known = cell(PAIR, "scratch", seed, resolution)
         found.append(replace(known, way=f"keeps {network}", config=replace(known.config, keep=network)))
     return found
 
 
-def budgets(seeds: Sequence[int]) -> list[Cell]:
+def budgets(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Where the cocktail wins and where it does not: a quarter of the budget to four times as much."""
-    return [cell(PAIR, way, seed, BUNDLED, scale=scale)
+    return [cell(PAIR, way, seed, resolution, scale=scale)
             for seed in seeds for scale in BUDGET_SCALES for way in BUDGET_WAYS]  # fmt: skip
 
 
-def rates(seeds: Sequence[int]) -> list[Cell]:
+def rates(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Whether the shared settings are fair to the baselines: other learning rates, other strengths of what holds."""
     found = []
     for seed, union in itertools.product(seeds, PAIRS[:2]):
         for way, times in itertools.product(("transfer", "plain"), (0.5, 2.0)):
-            known = cell(union, way, seed)
+            known = cell(union, way, seed, resolution)
             merge = replace(known.config.merge, lr=times * known.config.merge.lr)
             found.append(replace(known, way=f"{way}, rate x{times:g}", config=replace(known.config, merge=merge)))
         for strength in (1e-4, 1e-2):
-            known = cell(union, "ewc", seed)
+            known = cell(union, "ewc", seed, resolution)
             held = dict.fromkeys(("mapping_strength", "synthesis_strength", "discriminator_strength"), strength)
             found.append(replace(known, way=f"ewc, strength {strength:g}", config=replace(known.config, **held)))
     return found
 
 
-def advise() -> None:
+def advise(resolution: int) -> None:
     """What `recommend` says of every union of table 5, from samples alone."""
     for names in (*itertools.combinations(domains.names(), 2), ALL):
-        key = f"roots {'+'.join(names)}"
+        key = f"roots {'+'.join(names)} {resolution}"
         if key not in results():
-            known = {name: GanSource(checkpoints.load(make(name, TRAINED)), names=(name,)) for name in names}
+            known = {name: GanSource(checkpoints.load(make(name, resolution)), names=(name,)) for name in names}
             found = recommend(known, ADVICE_SAMPLES)
             keep(key, {"picks": found.picks, "rows": {name: asdict(row) for name, row in found.rows.items()}})
 
 
-def ablation(seeds: Sequence[int]) -> list[Cell]:
+def ablation(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Our recipe with one ingredient off in turn."""
-    return [found for seed, union in itertools.product(seeds, PAIRS[:2]) for found in one_off(union, seed)]
+    return [found for seed, union in itertools.product(seeds, PAIRS) for found in one_off(union, seed, resolution)]
 
 
-def rooting(seeds: Sequence[int]) -> list[Cell]:
+def rooting(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Our recipe without rooting, or with the root in place of the average, on every union."""
     return [found for seed, union in itertools.product(seeds, SHOWN)
-            for found in one_off(union, seed, titles=WITHOUT_ROOTED)]  # fmt: skip
+            for found in one_off(union, seed, resolution, WITHOUT_ROOTED)]  # fmt: skip
 
 
-def one_off(union: Sequence[str], seed: int, resolution: int = TRAINED, titles: Sequence[str] = ()) -> list[Cell]:
+def one_off(union: Sequence[str], seed: int, resolution: int = BUNDLED, titles: Sequence[str] = ()) -> list[Cell]:
     """Our recipe without each of these ingredients in turn, by default of all."""
     known = cell(union, "ours", seed, resolution)
     configs = without(known.config)
@@ -201,11 +193,11 @@ def without(config: object) -> dict[str, object]:
     }  # fmt: skip
 
 
-def tried(seeds: Sequence[int]) -> list[Cell]:
+def tried(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Our recipe with one thing other; what helps on all unions is to be taken over, by the aided baselines too."""
     found = []
     for seed, union in itertools.product(seeds, PAIRS):
-        known = cell(union, "ours", seed)
+        known = cell(union, "ours", seed, resolution)
         for title, config in variations(known.config, len(union)).items():
             found.append(replace(known, way=f"tried, {title}", config=config))
     return found
@@ -241,7 +233,7 @@ def variations(config: object, classes: int) -> dict[str, object]:
 
 TABLES = {
     "3": table_3, "counted": counted, "5": table_5, "other root": other_root, "6": table_6, "7": table_7,
-    "10": table_10, "11": table_11, "bundled": bundled, "inherited": inherited, "budgets": budgets, "rooting": rooting,
+    "10": table_10, "11": table_11, "inherited": inherited, "budgets": budgets, "rooting": rooting,
     "ablation": ablation, "rates": rates, "tried": tried,
 }  # fmt: skip
 SAME = {"1": "3", "2": "3", "4": "3", "8": "7"}  # tables that read the cells of another
@@ -252,13 +244,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=main.__doc__)
     parser.add_argument("--table", nargs="+", default=[], choices=[*TABLES, *SAME], help="which, in this order")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="default: 1")
+    parser.add_argument("--resolution", type=int, default=BUNDLED, choices=sorted(FIT_SHARE), help="in px, default: 64")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th cell from the I-th on")
     parser.add_argument("--only", nargs="+", metavar="WAY", help="only these ways")
     parser.add_argument("--unions", nargs="+", metavar="A+B", help="only these unions, the root first")
     parser.add_argument("--again", action="store_true", help="forget what is known of these cells first")
     parser.add_argument("--report", action="store_true", help="write the figures and docs/RESULTS.md")
     args = parser.parse_args()
-    wanted = [found for table in args.table for found in TABLES[SAME.get(table, table)](args.seeds)]
+    wanted = [found for table in args.table for found in TABLES[SAME.get(table, table)](args.seeds, args.resolution)]
     chosen = {found.name: found for found in wanted if not args.only or found.way in args.only}
     wanted = [found for found in chosen.values() if not args.unions or "+".join(found.classes) in args.unions]
     index, count = map(int, args.part.split("/"))
@@ -269,7 +262,7 @@ def main() -> None:
     for found in wanted[index - 1 :: count]:
         run(found)
     if "5" in args.table:
-        advise()
+        advise(args.resolution)
     if args.report:
         tables_figures.write(results())
         bundle_report.write()

@@ -44,6 +44,16 @@ class Known:
     def merges(self) -> list[dict]:
         return [record for record in self.records.values() if "way" in record]
 
+    def ways(self) -> set[str]:
+        """What was run at this resolution."""
+        return {record["way"] for record in self.merges() if record["resolution"] == self.resolution}
+
+    def picks(self) -> dict[str, dict[str, str]]:
+        """What `recommend` picks as the root by each of its scores, by union: {"cat+face": {"recall": "face"}}."""
+        start, end = "roots ", f" {self.resolution}"
+        return {name.removeprefix(start).removesuffix(end): record["picks"]
+                for name, record in self.records.items() if name.startswith(start) and name.endswith(end)}  # fmt: skip
+
     def values(self, classes: Sequence[str], way: str, get: Callable[[dict], float], **of: object) -> list[float]:
         return [get(record) for record in self.cells(classes, way, **of)]
 

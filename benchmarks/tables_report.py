@@ -60,7 +60,7 @@ def _by_size(known: Known, make: Callable[[Known], str]) -> Iterator[str]:
 
 
 def _with_tables(parts: Sequence[str]) -> list[str]:
-    """A chapter without the tables that are empty and the words before them; nothing where no table is left."""
+    """A chapter without the tables that are empty and what leads to them with a colon; nothing where none is left."""
     found, words = [], []
     for part in parts:
         words.append(part)
@@ -68,7 +68,7 @@ def _with_tables(parts: Sequence[str]) -> list[str]:
             found += words
             words = []
         elif not part:
-            words = words[:1] if words[0].startswith("#") else []
+            words = [word for word in words if word and not word.endswith(":")]
     return found
 
 
@@ -87,11 +87,13 @@ def _introduction(known: Known) -> Iterator[str]:
         "not counted here, as in the paper; it is below. Aligning draws 6000 more samples of each source and of each "
         "rooted model, on which nothing is trained, and they are not counted. These are short budgets: no method has "
         "converged. The sources were made mostly by a fit, so their discriminators have seen 16 kimg only, which is "
-        "hard on all that build on them alone. A CPU that rounds otherwise makes other sources of the same recipe, so "
-        "a merge is added only where they score the same (`benchmarks/cells.py`). Loss, gamma and the share of the "
-        f"fit were chosen on face+car, seed 1 (`benchmarks/ways.py` has the figures), that share at {BUNDLED} px on "
-        "cat+dog, seed 1, too. Ours and the aided baselines are shown classes that the root lacks twice as often, "
-        "which was chosen by the geometric mean over the three pairs, seed 1. Other unions and seeds are the test."
+        "hard on all that build on them alone. A CPU that rounds otherwise makes other sources of 32 px of the same "
+        "recipe, so a merge of them is added only where they score the same (`benchmarks/cells.py`); the bundled "
+        f"models of {BUNDLED} px are the same everywhere, and theirs is what the command runs by default. Loss, gamma "
+        "and the share of the fit were chosen on face+car, seed 1 (`benchmarks/ways.py` has the figures), that share "
+        f"at {BUNDLED} px on cat+dog, seed 1, too. Ours and the aided baselines are shown classes that the root lacks "
+        "twice as often, which was chosen by the geometric mean over the three pairs, seed 1. Other unions and seeds "
+        "are the test."
     )  # fmt: skip
     yield _short(known)
 
@@ -328,13 +330,12 @@ def _tried(known: Known) -> Iterator[str]:
         "What was tried beside it, as above. How often new classes are shown, in fit and merge, is what was taken over "
         "(`classes alike` is without), and the aided baselines were given it too."
     )
-    yield _changes(known, "tried, ", UNIONS[:3])
+    yield from _by_size(known, lambda known: _changes(known, "tried, ", UNIONS[:3]))
 
 
 def _changes(known: Known, prefix: str, unions: Sequence[Sequence[str]]) -> str:
     """Our recipe beside those that the ways of this prefix change; "" where there is none."""
-    here = (record for record in known.merges() if record["resolution"] == known.resolution)
-    ways = sorted({record["way"] for record in here if record["way"].startswith(prefix)})
+    ways = sorted(way for way in known.ways() if way.startswith(prefix))
     rows = []
     for way in ("ours", *ways) if ways else ():
         row = [way.removeprefix(prefix)]
@@ -352,15 +353,19 @@ def _others_yaw(record: dict, key: str) -> float:
 
 
 def _rates(known: Known) -> Iterator[str]:
-    ways = sorted({record["way"] for record in known.merges() if ", rate" in record["way"] or ", str" in record["way"]})
-    if not ways:
-        return
-    ways = sorted({way.partition(",")[0] for way in ways} | set(ways))
-    rows = [[TITLES.get(way.partition(",")[0]) + way[len(way.partition(",")[0]) :],
-             *(spread(known.values(union, way, union_score)) for union in UNIONS[:2])] for way in ways]  # fmt: skip
     yield "### Are the shared settings fair?"
     yield "Other learning rates, and other strengths of what holds a student near the root; score against drawings."
-    yield table(["", *("+".join(union) for union in UNIONS[:2])], rows)
+    yield from _by_size(known, _rate_table)
+
+
+def _rate_table(known: Known) -> str:
+    ways = {way for way in known.ways() if ", rate" in way or ", strength" in way}
+    rows = []
+    for way in sorted(ways | {way.partition(",")[0] for way in ways}):
+        base, comma, change = way.partition(",")
+        scores = (spread(known.values(union, way, union_score)) for union in UNIONS[:2])
+        rows.append([TITLES[base] + comma + change, *scores])
+    return table(["", *("+".join(union) for union in UNIONS[:2])], rows)
 
 
 def _space(known: Known) -> Iterator[str]:
@@ -398,25 +403,35 @@ def _class_table(known: Known) -> str:
 
 
 def _distances(known: Known) -> Iterator[str]:
+    yield "### Weight distances (table 2)"
+    yield "d(A, B) from the root to the source, and to the model rooted on it."
+    yield from _by_size(known, _distance_table)
+
+
+def _distance_table(known: Known) -> str:
     rows = []
     for found in UNIONS:
         for record in known.cells(found, "plain")[:1]:
             notes = record["notes"]
             rows += [["+".join(found), name, number(notes.get(f"distance/root-source/{name}")),
                       number(notes.get(f"distance/root-rooted/{name}"))] for name in found[1:]]  # fmt: skip
-    yield "### Weight distances (table 2)"
-    yield "d(A, B) from the root to the source, and to the model rooted on it."
-    yield table(["union", "source", "d(root, source)", "d(root, rooted)"], rows)
+    return table(["union", "source", "d(root, source)", "d(root, rooted)"], rows)
 
 
 def _roots(known: Known) -> Iterator[str]:
-    advice = {
-        name.removeprefix("roots "): record for name, record in known.records.items() if name.startswith("roots ")
-    }
-    if not advice:
-        return
-    rows, hits, worst = [], {}, 1.0
-    for names, record in advice.items():
+    yield "### The choice of the root (table 5)"
+    yield (
+        "Every model of every union as the root, by our recipe, one seed; beside it what `recommend` would pick by "
+        "each of its scores, from samples alone; where it is told nothing apart, as two models by a distance, it picks "
+        "none."
+    )
+    for size in SIZES:
+        yield from _root_table(known.at(size))
+
+
+def _root_table(known: Known) -> Iterator[str]:
+    rows, hits, won, worst = [], {}, {}, 1.0
+    for names, picks in known.picks().items():
         classes = names.split("+")
         orders = {root: (root, *(name for name in classes if name != root)) for root in classes}
         cells = {root: known.cells(order, "ours")[:1] for root, order in orders.items()}  # the first seed
@@ -424,32 +439,35 @@ def _roots(known: Known) -> Iterator[str]:
             continue
         scores = {root: union_score(found[0]) for root, found in cells.items()}
         best, worst = min(scores, key=scores.get), max(worst, max(scores.values()) / min(scores.values()))
-        for score, pick in record["picks"].items():
+        for score, pick in picks.items():
             hits.setdefault(score, []).append(pick == best)
+        for root in classes:
+            won.setdefault(root, []).append(root == best)
         shown = ", ".join(f"{root} {score:.2f}" for root, score in scores.items())
-        rows.append([names, shown, best, ", ".join(f"{score}: {pick}" for score, pick in record["picks"].items())])
-    chance = statistics.mean(1 / len(row[0].split("+")) for row in rows) if rows else 0
-    yield "### The choice of the root (table 5)"
-    yield (
-        "Every model of every union as the root, by our recipe, one seed; beside it what `recommend` would pick by "
-        "each of its scores, from samples alone; where it is told nothing apart, as two models by a distance, it picks "
-        "none. "
-        + "; ".join(f"{score} is right in {sum(found)} of {len(found)}" for score, found in hits.items())
-        + f"; a guess would be in {chance:.0%}. Of the roots of a union the worst gives up to {worst:.1f} times the "
-        "score of the best: a class that is hard to learn, as the dog, is best made the root, where it need not be "
-        "learnt. So try more than one root, whatever a score of samples says."
-    )
+        rows.append([names, shown, best, ", ".join(f"{score}: {pick}" for score, pick in picks.items())])
+    if rows:
+        chance = statistics.mean(1 / len(row[0].split("+")) for row in rows)
+        yield (
+            f"At {known.resolution} px "
+            + "; ".join(f"{score} is right in {sum(found)} of {len(found)}" for score, found in hits.items())
+            + f"; a guess would be in {chance:.0%}. The best root is "
+            + ", ".join(f"{name} in {sum(found)} of {len(found)}" for name, found in won.items())
+            + f" unions that have it. The worst gives up to {worst:.1f} times the score of the best, so try more than "
+            "one root, whatever a score of samples says."
+        )
     yield table(["sources", "union's score by root", "best", "picks"], rows)
 
 
 def _company(known: Known) -> Iterator[str]:
+    yield "### The cat in growing company (table 6)"
+    yield from _by_size(known, _company_table)
+
+
+def _company_table(known: Known) -> str:
     ways = ("transfer", "plain", "ours")
     rows = [[f"{len(union)} sources", *(spread(known.values(union, way, class_score("cat"))) for way in ways)]
             for union in (UNIONS[0], UNIONS[3], UNIONS[4])]  # fmt: skip
-    if sum(any(cell != NOT_RUN for cell in row[1:]) for row in rows) < 2:
-        return
-    yield "### The cat in growing company (table 6)"
-    yield table(["cat's score against drawings", *(TITLES[way] for way in ways)], rows)
+    return table(["cat's score against drawings", *(TITLES[way] for way in ways)], rows)
 
 
 def _many(known: Known) -> Iterator[str]:
@@ -467,13 +485,18 @@ def _many(known: Known) -> Iterator[str]:
 
 
 def _unequal(known: Known) -> Iterator[str]:
+    yield "### Sources of unequal quality (table 10)"
+    yield from _by_size(known, _unequal_table)
+
+
+def _unequal_table(known: Known) -> str:
     ways = ("transfer", "plain", "ours")
     rows = [[label, *(spread(known.values(PAIR, way, union_score, shares=shares)) for way in ways)]
             for label, shares in (("both trained fully", "cat+face"), ("root a tenth as long", "cat*0.1+face"),
                                   ("other source a tenth as long", "cat+face*0.1"))]  # fmt: skip
-    if any(cell != "-" for row in rows[1:] for cell in row[1:]):
-        yield "### Sources of unequal quality (table 10)"
-        yield table(["cat+face, score against drawings", *(TITLES[way] for way in ways)], rows)
+    if all(cell == NOT_RUN for row in rows[1:] for cell in row[1:]):
+        return ""
+    return table(["cat+face, score against drawings", *(TITLES[way] for way in ways)], rows)
 
 
 def _sizes(known: Known) -> Iterator[str]:
@@ -491,11 +514,16 @@ def _sizes(known: Known) -> Iterator[str]:
 
 
 def _inherited(known: Known) -> Iterator[str]:
+    yield "### What is inherited from the root"
+    yield from _by_size(known, _inherited_table)
+
+
+def _inherited_table(known: Known) -> str:
     kept = ("scratch", "keeps generator", "keeps discriminator", "transfer")
     cells = [known.values(PAIR, way, union_score) for way in kept]
-    if any(cells[1:3]):
-        yield "### What is inherited from the root"
-        yield table(["", *("nothing", "generator", "discriminator", "both")], [["cat+face", *map(spread, cells)]])
+    if not any(cells[1:3]):
+        return ""
+    return table(["", *("nothing", "generator", "discriminator", "both")], [["+".join(PAIR), *map(spread, cells)]])
 
 
 def _pictures(known: Known) -> Iterator[str]:

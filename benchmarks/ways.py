@@ -34,7 +34,7 @@ AIDED = ("transfer+", "distillation")
 
 
 def ways(
-    classes: int, extra_kimg: float = 0.0, scale: float = 1.0, resolution: int = TRAINED
+    classes: int, extra_kimg: float = 0.0, scale: float = 1.0, resolution: int = BUNDLED
 ) -> dict[str, tuple[str, Any]]:
     """Name -> (method, config) for a merge of so many classes at so many px; `extra_kimg` on top of the merge stage's
     budget, and the budget times `scale`."""

@@ -11,7 +11,7 @@ import torch
 from benchmarks import cells, measuring, sources, tables, tables_figures, tables_report, variants
 from benchmarks.tables_known import Known, best_of, gap
 from benchmarks.tables_report import section
-from benchmarks.ways import AIDED, BASELINES, PER_CLASS, ROOT_KIMG, TITLES, ways
+from benchmarks.ways import AIDED, BASELINES, FIT_SHARE, PER_CLASS, ROOT_KIMG, TITLES, ways
 from cocktail import checkpoints
 from cocktail.errors import CocktailError
 from cocktail.methods.registry import METHODS, get
@@ -59,10 +59,11 @@ def test_every_baseline_trains_with_the_settings_of_our_merge():
 
 @pytest.mark.parametrize("table", tables.TABLES)
 def test_the_cells_of_a_table_differ_in_name_and_the_same_name_means_the_same_cell(table):
-    found, everything = {}, [cell for make in tables.TABLES.values() for cell in make([1, 2])]
-    for cell in everything:
+    found, makers = {}, tables.TABLES.values()
+    for cell in (cell for make in makers for size in FIT_SHARE for cell in make([1, 2], size)):
         assert found.setdefault(cell.name, cell) == cell
-    assert tables.TABLES[table]([1]) and len({c.name for c in tables.TABLES[table]([1, 2])}) > 1
+    assert {cell.resolution for cell in tables.TABLES[table]([1], 32)} == ({16, 32, 64} if table == "11" else {32})
+    assert len({cell.name for cell in tables.TABLES[table]([1, 2])}) > 1
 
 
 @pytest.mark.parametrize(("resolution", "of_fit"), [(32, "no fit"), (64, "with a fit")])
@@ -141,14 +142,23 @@ def test_64_px_has_lines_of_its_own():
     assert "### Resolution" not in section(known(record("ours", 2.0), record("plain", 2.0)))
 
 
+def test_a_chapter_without_merges_at_32_px_keeps_its_words():
+    text = section(known(record("transfer", 8.0, resolution=64), record("upper", 9.0, resolution=64),
+                         record("ours", 6.0, resolution=64)))  # fmt: skip
+    assert "### Gap closed\n\n(best baseline - ours)" in text and "which is TransferGAN on drawings" not in text
+
+
 def test_the_choice_of_the_root_counts_who_picked_the_best_union_of_one_seed():
     swapped = ("face", "cat")
     rows = known(record("ours", 6.0), record("ours", 1.0, seed=2), record("ours", 4.0, classes=swapped))
-    rows["roots cat+face"] = {"picks": {"recall": "face", "diversity": "cat"}}
-    rows["roots cat+dog"] = {"picks": {"recall": "dog", "diversity": "dog"}}  # its unions were not made
+    rows["roots cat+face 32"] = {"picks": {"recall": "face", "diversity": "cat"}}
+    rows["roots cat+face 64"] = {"picks": {"recall": "cat"}}  # as those of all of these, its unions were not made
+    rows["roots cat+dog 32"] = {"picks": {"recall": "dog", "diversity": "dog"}}
     text = section(rows)
     assert "| cat+face | cat 8.00, face 6.00 | face | recall: face, diversity: cat |" in text
-    assert "recall is right in 1 of 1; diversity is right in 0 of 1; a guess would be in 50%." in text
+    assert "At 32 px recall is right in 1 of 1; diversity is right in 0 of 1; a guess would be in 50%." in text
+    assert "The best root is cat in 0 of 1, face in 1 of 1 unions that have it. The worst gives up to 1.3 times" in text
+    assert "At 64 px recall" not in text
 
 
 def test_counted_budgets_are_won_only_beyond_the_intervals():
