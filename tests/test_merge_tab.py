@@ -56,7 +56,9 @@ def test_the_options_form_has_every_field_of_the_config_once():
     paths = [field["path"] for field in (*shown["budget"], *(f for g in shown["groups"] for f in g["fields"]))]
     assert len(paths) == len(set(paths))
     assert {"root.lr", "merge.total_kimg", "warm.stage_kimg", "class_w_gain", "extra_kimg"} <= set(paths)
-    assert [field["label"] for field in shown["budget"]] == ["Rooting", "Fitting", "Merging"]
+    stages = ["Rooting", "Fitting", "Merging"]  # in the order of a run
+    assert [field["label"] for field in shown["budget"]] == stages
+    assert [group["title"] for group in shown["groups"]] == ["Method", *stages]
     (loss,) = [f for g in shown["groups"] for f in g["fields"] if f["path"] == "merge.loss"]
     assert loss["kind"] == "choice" and "relativistic" in loss["choices"] and loss["help"]
 

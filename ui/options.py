@@ -9,7 +9,7 @@ from cocktail.recipe import build as build_config
 from ui import base
 
 TEMPLATE = '<div class="options"></div>'
-LABELS = {"root": "Rooting", "merge": "Merging", "warm": "Fitting", "": "Method"}
+LABELS = {"": "Method", "root": "Rooting", "warm": "Fitting", "merge": "Merging"}  # stages in the order of a run
 BUDGET = {"root.total_kimg": "Rooting", "warm.stage_kimg": "Fitting", "merge.total_kimg": "Merging"}
 
 
@@ -45,9 +45,9 @@ def changed(config: Any, changes: dict[str, Any]) -> Any:
 
 
 def _groups(config: Any) -> list[dict]:
-    """The fields that belong to the config itself, then one group for each config inside it."""
-    own, nested = [], []
-    for item in dataclasses.fields(config):
+    """The fields that belong to the config itself, then one group for each config inside it, in the order of a run."""
+    own, nested, order = [], [], list(LABELS)
+    for item in sorted(dataclasses.fields(config), key=lambda f: order.index(f.name) if f.name in order else 0):
         entry = getattr(config, item.name)
         if dataclasses.is_dataclass(entry):
             fields = [_field(f, getattr(entry, f.name), f"{item.name}.{f.name}", type(entry))
