@@ -1,6 +1,7 @@
 """The figures of the tables: score over pictures seen, and uncurated samples of all ways side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import plotly.graph_objects as go
 import torch
@@ -13,14 +14,14 @@ from benchmarks.tables_known import (
     BUDGET_SCALES,
     BUDGET_WAYS,
     BUNDLED,
+    MANY,
     PAIR,
     PICTURES,
     SIZES,
-    TRAINED,
     UNIONS,
     Known,
+    picture_of,
     scaled,
-    sheet_name,
 )
 from benchmarks.ways import TITLES
 from cocktail import checkpoints
@@ -34,26 +35,27 @@ COLUMNS, SHOWN_PX, LABEL_PX = 12, 64, 190
 
 
 def write(records: Mapping[str, dict]) -> None:
-    """Writes docs/pictures/curves-*.png, budgets.png and methods-*.png; pictures of merges that are not on this disk
+    """Writes docs/pictures/curves-*.png, methods-*.png and budgets.png; pictures of merges that are not on this disk
     stay as they are."""
-    known = Known(records)
-    for union in UNIONS:
-        if any(known.cells(union, way) for way in CURVES):
-            save(curves(known, union), f"curves-{'+'.join(union)}", 360 * (len(union) + 1))
-            for size in SIZES:
-                side_by_side(known, union, size)
-    if any(known.at(BUNDLED).cells(PAIR, scaled("ours", scale)) for scale in BUDGET_SCALES if scale != 1):
-        save(budgets(known), "budgets", 1000)
+    for known in map(Known(records).at, SIZES):
+        for union in UNIONS:
+            if any(known.cells(union, way) for way in CURVES):
+                save(curves(known, union), picture_of("curves", union, known.resolution), 360 * (len(union) + 1))
+        for union in (*UNIONS, MANY):
+            side_by_side(known, union)
+    known = Known(records, BUNDLED)
+    if any(known.cells(PAIR, scaled("ours", scale)) for scale in BUDGET_SCALES if scale != 1):
+        save(budgets(known), PICTURES / "budgets.png", 1000)
 
 
-def save(figure: go.Figure, name: str, width: int) -> None:
+def save(figure: go.Figure, path: Path, width: int) -> None:
     """Writes a figure as PNG, by a Chrome that is installed. Raises: ImportError that says what is missing."""
     try:
         import kaleido  # noqa: F401  (plotly calls it)
     except ImportError as error:
         raise ImportError("figures are written by kaleido: pip install kaleido") from error
     figure.update_layout(template="plotly_white", font={"size": 13}, margin={"l": 60, "r": 20, "t": 60, "b": 60})
-    figure.write_image(PICTURES / f"{name}.png", width=width, height=420, scale=1.5)
+    figure.write_image(path, width=width, height=420, scale=1.5)
 
 
 def points(record: dict, name: str, rooting: bool) -> Iterator[tuple[float, float]]:
@@ -81,7 +83,7 @@ def curves(known: Known, union: Sequence[str]) -> go.Figure:
                                    line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
     figure.update_yaxes(type="log")
     figure.update_xaxes(title="kimg of the merge")
-    return figure.update_layout(title=f"{'+'.join(union)}: score against drawings")
+    return figure.update_layout(title=f"{'+'.join(union)}, {known.resolution} px: score against drawings")
 
 
 def budgets(known: Known) -> go.Figure:
@@ -92,7 +94,7 @@ def budgets(known: Known) -> go.Figure:
         for way in BUDGET_WAYS:
             ends = []
             for scale in BUDGET_SCALES:
-                for record in known.at(BUNDLED).cells(PAIR, scaled(way, scale)):
+                for record in known.cells(PAIR, scaled(way, scale)):
                     kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
                     ends.append((kimg, record["drawings"]["all"]["frechet"]))
             if ends:
@@ -102,12 +104,12 @@ def budgets(known: Known) -> go.Figure:
     figure.update_yaxes(type="log")
     figure.update_yaxes(title="score against drawings", col=1)
     figure.update_xaxes(type="log", title="kimg")
-    return figure.update_layout(title=f"{'+'.join(PAIR)}, {BUNDLED} px")
+    return figure.update_layout(title=f"{'+'.join(PAIR)}, {known.resolution} px")
 
 
-def side_by_side(known: Known, union: Sequence[str], size: int = TRAINED) -> None:
+def side_by_side(known: Known, union: Sequence[str]) -> None:
     """The same seeds by every way, each with its name (the paper's figures 12 and 13), where all are on this disk."""
-    names = {way: f"{'+'.join(union)} {size} {way} seed 1" for way in SIDE_BY_SIDE}
+    names = {way: f"{'+'.join(union)} {known.resolution} {way} seed 1" for way in SIDE_BY_SIDE}
     folders = {way: cell_folder(name) for way, name in names.items() if name in known.records}
     if not folders or not all((folder / "result").exists() for folder in folders.values()):
         return
@@ -124,4 +126,4 @@ def side_by_side(known: Known, union: Sequence[str], size: int = TRAINED) -> Non
         )
         sheet.paste(picture, (LABEL_PX, top))
         top += picture.height + 8
-    sheet.save(PICTURES / sheet_name(union, size), optimize=True)
+    sheet.save(picture_of("methods", union, known.resolution), optimize=True)

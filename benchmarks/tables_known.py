@@ -67,9 +67,9 @@ def scaled(way: str, scale: float) -> str:
     return way if scale == 1 else f"{way} x{scale:g}"
 
 
-def sheet_name(union: Sequence[str], size: int) -> str:
-    """The file of the samples of a union by every way."""
-    return f"methods-{'+'.join(union)}{'' if size == TRAINED else f'-{size}'}.png"
+def picture_of(kind: str, union: Sequence[str], size: int) -> Path:
+    """Where a figure of a union at so many px is: "curves", or "methods", the samples by every way."""
+    return PICTURES / f"{kind}-{'+'.join(union)}{'' if size == TRAINED else f'-{size}'}.png"
 
 
 def union_score(record: dict) -> float:

@@ -12,7 +12,6 @@ from benchmarks.tables_known import (
     NOT_RUN,
     OTHER_ROOT,
     PAIR,
-    PICTURES,
     SHOWN,
     SIZES,
     TRAINED,
@@ -26,8 +25,8 @@ from benchmarks.tables_known import (
     mean_score,
     number,
     percent,
+    picture_of,
     scaled,
-    sheet_name,
     source_score,
     spread,
     table,
@@ -38,6 +37,7 @@ from cocktail import domains
 
 PAPER_GAP = "14 to 27 %"  # what the paper's own table 3 closes
 WANTED_GAP = 60.0
+FIGURES = {"curves": "score over pictures seen", "methods": "the same latents by every method"}
 AT_BUNDLED = f"At {BUNDLED} px, from the bundled models"
 
 
@@ -481,6 +481,7 @@ def _many(known: Known) -> Iterator[str]:
         f"At {BUNDLED} px. From the fifth on, variants: cats, faces and dogs with red and blue swapped "
         "(`benchmarks/variants.py`). Mean of the classes' scores; the budget for each class stays."
     )
+    yield _picture(large, "methods", MANY)
     yield table(["score against drawings, mean of the classes", *(TITLES[way] for way in ways)], rows)
 
 
@@ -529,10 +530,13 @@ def _inherited_table(known: Known) -> str:
 def _pictures(known: Known) -> Iterator[str]:
     yield "### Score over pictures seen, and uncurated samples (figures 5 to 8, 12 and 13)"
     yield "First seed; samples of the same latents at psi 1, a row for each class."
-    for union in UNIONS:
-        if known.cells(union, "ours"):
-            name = "+".join(union)
-            yield f"![{name}: score over pictures seen](pictures/curves-{name}.png)"
-            for size in SIZES:
-                if (PICTURES / (sheet := sheet_name(union, size))).exists():
-                    yield f"![{name}, {size} px: the same latents by every method](pictures/{sheet})"
+    for union, size, kind in itertools.product(UNIONS, SIZES, FIGURES):
+        yield _picture(known.at(size), kind, union)
+
+
+def _picture(known: Known, kind: str, union: Sequence[str]) -> str:
+    """A figure of a union that was run, or ""."""
+    path = picture_of(kind, union, known.resolution)
+    if not known.cells(union, "ours") or not path.exists():
+        return ""
+    return f"![{'+'.join(union)}, {known.resolution} px: {FIGURES[kind]}](pictures/{path.name})"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cells, measuring, sources, tables, tables_figures, tables_report, variants
+from benchmarks import cells, measuring, sources, tables, tables_figures, tables_known, tables_report, variants
 from benchmarks.tables_known import Known, best_of, gap
 from benchmarks.tables_report import section
 from benchmarks.ways import AIDED, BASELINES, FIT_SHARE, PER_CLASS, ROOT_KIMG, TITLES, ways
@@ -202,13 +202,13 @@ def test_a_curve_counts_the_roots_where_it_is_asked_to():
 
 
 def test_both_panels_of_the_budgets_have_the_same_axes():
-    figure = tables_figures.budgets(Known(known(record("ours", 1.0, resolution=64))))
+    figure = tables_figures.budgets(Known(known(record("ours", 1.0, resolution=64)), 64))
     assert {axis.type for axis in figure.select_yaxes()} == {axis.type for axis in figure.select_xaxes()} == {"log"}
 
 
 def test_a_sheet_of_samples_is_left_alone_until_every_merge_of_it_is_on_this_disk(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "WORK", tmp_path)
-    monkeypatch.setattr(tables_figures, "PICTURES", tmp_path)
+    monkeypatch.setattr(tables_known, "PICTURES", tmp_path)
     rows, sheet = Known(known(record("transfer", 2.0), record("ours", 1.0))), tmp_path / "methods-cat+face.png"
     checkpoints.save(tiny(PAIR), cells.cell_folder("cat+face 32 ours seed 1") / "result")
     tables_figures.side_by_side(rows, PAIR)
