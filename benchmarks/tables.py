@@ -259,7 +259,10 @@ def main() -> None:
     os.makedirs(WORK, exist_ok=True)
     if args.again:
         forget(wanted)
-    for found in wanted[index - 1 :: count]:
+    part, known = wanted[index - 1 :: count], results()
+    if args.table:
+        print(f"{len(part)} merges, {sum(found.name in known for found in part)} of them known")
+    for found in part:
         run(found)
     if "5" in args.table:
         advise(args.resolution)

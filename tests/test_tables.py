@@ -246,6 +246,21 @@ def test_what_is_known_is_not_run_again(tmp_path, monkeypatch):
     cells.run(cell)
 
 
+def test_the_command_tells_how_much_is_known(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cells, "OUT", tmp_path / "tables.json")
+    for module in (cells, tables):
+        monkeypatch.setattr(module, "WORK", tmp_path)
+    monkeypatch.setattr(tables, "run", lambda found: ran.append(found.name))
+    cells.keep("cat+face 64 ours seed 1", {})
+    for resolution, known in ((64, 1), (32, 0)):
+        ran = []
+        asked = f"--table 3 --only ours --resolution {resolution} --unions cat+face cat+dog".split()
+        monkeypatch.setattr(sys, "argv", ["tables", *asked])
+        tables.main()
+        assert ran == [f"{union} {resolution} ours seed 1" for union in ("cat+face", "cat+dog")]
+        assert capsys.readouterr().out == f"2 merges, {known} of them known\n"
+
+
 def test_cells_are_not_mixed_with_those_of_a_source_that_scores_otherwise(tmp_path, monkeypatch):
     for module, name, value in (
         (cells, "OUT", tmp_path / "out.json"),
