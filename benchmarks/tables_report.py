@@ -104,12 +104,14 @@ def _short(known: Known) -> str:
     found = [
         f"{title}: {told}."
         for title, told in (
+            ("Against the paper's own recipe, equal budgets", _lower(known, ("plain",))),
             ("Against the best baseline of the paper, equal merge budgets", _lower(known, BASELINES)),
             ("Against TransferGAN, the roots' pictures counted", _lower(known, ("transfer",), counted=True)),
             ("Against the better of the aided baselines, equal merge budgets", _lower(known, AIDED)),
             ("Against the better of these, the roots' pictures counted", _lower(known, AIDED, counted=True)),
             ("Against itself without rooting, which saves the roots' pictures", _beside(known, "ours, no rooting")),
-            (f"{AT_BUNDLED}, against the best baseline of the paper", _lower(large, BASELINES)),
+            (f"{AT_BUNDLED}, against the paper's own recipe", _lower(large, ("plain",))),
+            ("There, against the best baseline of the paper", _lower(large, BASELINES)),
             ("There, against the better of the aided baselines", _lower(large, AIDED)),
             ("There, the roots' pictures counted", _lower(large, AIDED, counted=True)),
             ("There, against itself without rooting", _beside(large, "ours, no rooting")),
