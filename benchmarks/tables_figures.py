@@ -1,5 +1,6 @@
 """The figures of the tables: score over pictures seen, and uncurated samples of all ways side by side."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -87,20 +88,20 @@ def curves(known: Known, union: Sequence[str]) -> go.Figure:
 
 
 def budgets(known: Known) -> go.Figure:
-    """Final score over the budget, without and with the roots' pictures: where the claim holds."""
+    """Final score over the budget, mean over the seeds, without and with the roots' pictures: where the claim holds."""
     heads = ("equal merge budgets", "the roots' pictures counted")
     figure = make_subplots(1, 2, subplot_titles=heads, shared_yaxes=True)
     for column, rooting in ((1, False), (2, True)):
         for way in BUDGET_WAYS:
-            ends = []
+            ends: dict[float, list[float]] = {}
             for scale in BUDGET_SCALES:
                 for record in known.cells(PAIR, scaled(way, scale)):
                     kimg = sum(k for stage, k in record["kimg"].items() if rooting or not stage.startswith("root"))
-                    ends.append((kimg, record["drawings"]["all"]["frechet"]))
+                    ends.setdefault(kimg, []).append(record["drawings"]["all"]["frechet"])
             if ends:
-                kimg, score = zip(*sorted(ends), strict=True)
-                figure.add_scatter(x=kimg, y=score, name=TITLES[way], legendgroup=way, showlegend=column == 1,
-                                   mode="lines+markers", line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
+                figure.add_scatter(x=list(ends), y=list(map(statistics.mean, ends.values())), name=TITLES[way],
+                                   legendgroup=way, showlegend=column == 1, mode="lines+markers",
+                                   line={"color": COLOURS[way]}, row=1, col=column)  # fmt: skip
     figure.update_yaxes(type="log")
     figure.update_yaxes(title="score against drawings", col=1)
     figure.update_xaxes(type="log", title="kimg")

@@ -201,7 +201,9 @@ def test_a_curve_counts_the_roots_where_it_is_asked_to():
 
 
 def test_both_panels_of_the_budgets_have_the_same_axes():
-    figure = tables_figures.budgets(Known(known(record("ours", 1.0, resolution=64)), 64))
+    rows = known(*(record("ours", score, seed, resolution=64) for seed, score in ((1, 1.0), (2, 3.0))))
+    figure = tables_figures.budgets(Known(rows, 64))
+    assert [(*line.x, *line.y) for line in figure.data] == [(12.0, 4.0), (16.0, 4.0)], "the mean, 2 more over all"
     assert {axis.type for axis in figure.select_yaxes()} == {axis.type for axis in figure.select_xaxes()} == {"log"}
 
 
