@@ -32,6 +32,7 @@ from benchmarks.tables_known import (
     MANY,
     OTHER_ROOT,
     PAIR,
+    ROUGH,
     SHOWN,
     SIZES,
     TRAINED,
@@ -89,19 +90,19 @@ def other_root(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
 def table_6(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """The cat in growing company."""
     return [cell(ALL[:count], way, seed, resolution)
-            for seed in seeds for count in (2, 3, 4) for way in ("transfer", "plain", "ours")]  # fmt: skip
+            for seed in seeds for count in (2, 3, 4) for way in ROUGH]  # fmt: skip
 
 
 def table_7(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """Many sources, up to seven: the four domains and variants of three."""
     return [cell(MANY[:count], way, seed, resolution)
-            for seed in seeds for count in (5, 6, 7) for way in ("transfer", "plain", "ours")]  # fmt: skip
+            for seed in seeds for count in (5, 6, 7) for way in ROUGH]  # fmt: skip
 
 
 def table_10(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """A source that was trained for a tenth of the time, as the root and beside it."""
     found = []
-    for seed, way, shares in itertools.product(seeds, ("transfer", "plain", "ours"), ((1.0, 0.1), (0.1, 1.0))):
+    for seed, way, shares in itertools.product(seeds, ROUGH, ((1.0, 0.1), (0.1, 1.0))):
         found.append(replace(cell(PAIR, way, seed, resolution), shares=shares))
     return found
 
@@ -109,7 +110,7 @@ def table_10(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
 def table_11(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:
     """16, 32 and 64 pixels, whatever `resolution` is."""
     return [cell(PAIR, way, seed, size)
-            for seed in seeds for size in (16, *SIZES) for way in ("transfer", "plain", "ours")]  # fmt: skip
+            for seed in seeds for size in (16, *SIZES) for way in ROUGH]  # fmt: skip
 
 
 def inherited(seeds: Sequence[int], resolution: int = BUNDLED) -> list[Cell]:

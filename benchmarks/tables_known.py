@@ -13,6 +13,7 @@ SHOWN = (*UNIONS, OTHER_ROOT)
 PAIR = UNIONS[0]  # of the tables that look at one union
 MANY = (*UNIONS[-1], *map(variant, ("cat", "face", "dog")))
 WITHOUT_ROOTED = ("no average", "no rooting")  # our recipe without what only a cocktail has
+ROUGH = ("transfer", "plain", "ours")  # the ways of tables that ask another question than which way is best
 BUDGET_WAYS, BUDGET_SCALES = ("transfer", "transfer+", "plain", "ours"), (0.25, 0.5, 1, 2, 4)
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 # Of the merges, in px: at 32 the sources are trained first, those of 64 are bundled, so the same on every machine.

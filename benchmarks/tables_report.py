@@ -12,6 +12,7 @@ from benchmarks.tables_known import (
     NOT_RUN,
     OTHER_ROOT,
     PAIR,
+    ROUGH,
     SHOWN,
     SIZES,
     TRAINED,
@@ -466,15 +467,14 @@ def _company(known: Known) -> Iterator[str]:
 
 
 def _company_table(known: Known) -> str:
-    ways = ("transfer", "plain", "ours")
-    rows = [[f"{len(union)} sources", *(spread(known.values(union, way, class_score("cat"))) for way in ways)]
+    rows = [[f"{len(union)} sources", *(spread(known.values(union, way, class_score("cat"))) for way in ROUGH)]
             for union in (UNIONS[0], UNIONS[3], UNIONS[4])]  # fmt: skip
-    return table(["cat's score against drawings", *(TITLES[way] for way in ways)], rows)
+    return table(["cat's score against drawings", *(TITLES[way] for way in ROUGH)], rows)
 
 
 def _many(known: Known) -> Iterator[str]:
-    ways, large = ("transfer", "plain", "ours"), known.at(BUNDLED)
-    rows = [[f"{count} sources", *(spread(large.values(MANY[:count], way, mean_score)) for way in ways)]
+    large = known.at(BUNDLED)
+    rows = [[f"{count} sources", *(spread(large.values(MANY[:count], way, mean_score)) for way in ROUGH)]
             for count in (2, 4, 5, 6, 7)]  # fmt: skip
     if all(cell == NOT_RUN for row in rows[2:] for cell in row[1:]):
         return
@@ -484,7 +484,7 @@ def _many(known: Known) -> Iterator[str]:
         "(`benchmarks/variants.py`). Mean of the classes' scores; the budget for each class stays."
     )
     yield _picture(large, "methods", MANY)
-    yield table(["score against drawings, mean of the classes", *(TITLES[way] for way in ways)], rows)
+    yield table(["score against drawings, mean of the classes", *(TITLES[way] for way in ROUGH)], rows)
 
 
 def _unequal(known: Known) -> Iterator[str]:
@@ -493,18 +493,16 @@ def _unequal(known: Known) -> Iterator[str]:
 
 
 def _unequal_table(known: Known) -> str:
-    ways = ("transfer", "plain", "ours")
-    rows = [[label, *(spread(known.values(PAIR, way, union_score, shares=shares)) for way in ways)]
+    rows = [[label, *(spread(known.values(PAIR, way, union_score, shares=shares)) for way in ROUGH)]
             for label, shares in (("both trained fully", "cat+face"), ("root a tenth as long", "cat*0.1+face"),
                                   ("other source a tenth as long", "cat+face*0.1"))]  # fmt: skip
     if all(cell == NOT_RUN for row in rows[1:] for cell in row[1:]):
         return ""
-    return table(["cat+face, score against drawings", *(TITLES[way] for way in ways)], rows)
+    return table(["cat+face, score against drawings", *(TITLES[way] for way in ROUGH)], rows)
 
 
 def _sizes(known: Known) -> Iterator[str]:
-    ways = ("transfer", "plain", "ours")
-    rows = [[f"{size} px", *(spread(known.at(size).values(PAIR, way, union_score)) for way in ways)]
+    rows = [[f"{size} px", *(spread(known.at(size).values(PAIR, way, union_score)) for way in ROUGH)]
             for size in (16, *SIZES)]  # fmt: skip
     if sum(any(cell != NOT_RUN for cell in row[1:]) for row in rows) < 2:
         return
@@ -513,7 +511,7 @@ def _sizes(known: Known) -> Iterator[str]:
         f"Score against drawings of this size. The sources of {BUNDLED} px are the bundled models; the budget is the "
         "same at every size."
     )
-    yield table(["+".join(PAIR), *(TITLES[way] for way in ways)], rows)
+    yield table(["+".join(PAIR), *(TITLES[way] for way in ROUGH)], rows)
 
 
 def _inherited(known: Known) -> Iterator[str]:
